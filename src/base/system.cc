@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/system.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <optional>
+
+namespace upres {
+namespace {
+
+/// What follows `key`, blanks and a colon in the first line of `file` that starts with `key`.
+std::string line_of(const char* file, const std::string& key) {
+  std::ifstream stream(file);
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.starts_with(key)) continue;
+    const size_t value = line.find_first_not_of(" \t:", key.size());
+    return value == std::string::npos ? "" : line.substr(value);
+  }
+  return "";
+}
+
+/// A file that holds one number; nothing when it is missing or holds a word ("max").
+std::optional<size_t> number_in(const char* file) {
+  std::ifstream stream(file);
+  size_t number = 0;
+  return stream >> number ? std::optional(number) : std::nullopt;
+}
+
+}  // namespace
+
+size_t available_memory() {
+  const std::string kibibytes = line_of("/proc/meminfo", "MemAvailable");
+  size_t available = kibibytes.empty() ? SIZE_MAX : size_t(std::stoull(kibibytes)) * 1024;
+  const auto limit = number_in("/sys/fs/cgroup/memory.max");
+  const auto used = number_in("/sys/fs/cgroup/memory.current");
+  if (limit && used) available = std::min(available, *limit > *used ? *limit - *used : 0);
+  return available;
+}
+
+int processor_count() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+std::string processor_name() {
+  const std::string name = line_of("/proc/cpuinfo", "model name");
+  return name.empty() ? "processor" : name;
+}
+
+}  // namespace upres

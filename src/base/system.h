@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the machine has.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace upres {
+
+/// Memory that a program can take now without swapping, in bytes: the kernel's MemAvailable, or
+/// what the cgroup has left where that is less.
+size_t available_memory();
+
+/// Processors that this process may run on; at least 1.
+int processor_count();
+
+/// The processor as it calls itself: "AMD EPYC 7763 64-Core Processor".
+std::string processor_name();
+
+}  // namespace upres
