@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/arena.h"
+
+#include <algorithm>
+#include <climits>
+
+namespace upres {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+/// A storage, the nodes it is alive at, and its bytes once placed.
+struct Block {
+  ValueId storage;
+  int first = INT_MAX;
+  int last = -1;
+  size_t size_bytes = 0;
+  size_t offset = 0;
+
+  void touch(int node) {
+    first = std::min(first, node);
+    last = std::max(last, node);
+  }
+  bool lives_with(const Block& other) const { return first <= other.last && other.first <= last; }
+};
+
+std::vector<Block> live_blocks(const Graph& graph) {
+  std::vector<Block> blocks(graph.values().size());
+  const auto block = [&](ValueId id) -> Block& { return blocks[size_t(graph.value(id).storage)]; };
+  block(graph.input()).touch(0);
+  int index = 0;
+  for (const Node& node : graph.nodes()) {
+    for (const ValueId id : reads(node)) block(id).touch(index);
+    block(node.output).touch(index);
+    ++index;
+  }
+  block(graph.output()).touch(index);
+  for (size_t id = 0; id < blocks.size(); ++id) blocks[id].storage = ValueId(id);
+  std::erase_if(blocks, [](const Block& b) { return b.last < 0; });
+  return blocks;
+}
+
+/// The lowest offset at which `block` meets none of `placed` (sorted by offset) while both live.
+size_t lowest_gap(const Block& block, const std::vector<Block>& placed) {
+  size_t offset = 0;
+  for (const Block& other : placed) {
+    if (!block.lives_with(other)) continue;
+    if (offset + block.size_bytes <= other.offset) break;
+    offset = std::max(offset, other.offset + other.size_bytes);
+  }
+  return offset;
+}
+
+}  // namespace
+
+ArenaPlan plan_arena(const Graph& graph, const std::function<size_t(ValueId)>& bytes_of) {
+  std::vector<Block> blocks = live_blocks(graph);
+  for (Block& block : blocks) {
+    block.size_bytes = (bytes_of(block.storage) + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  // Largest first, each at the lowest free offset: close to optimal for chains with long skips.
+  std::stable_sort(blocks.begin(), blocks.end(),
+                   [](const Block& a, const Block& b) { return a.size_bytes > b.size_bytes; });
+  ArenaPlan plan;
+  plan.offsets.resize(graph.values().size());
+  std::vector<Block> placed;
+  for (Block& block : blocks) {
+    block.offset = lowest_gap(block, placed);
+    plan.size_bytes = std::max(plan.size_bytes, block.offset + block.size_bytes);
+    plan.offsets[size_t(block.storage)] = block.offset;
+    const auto after =
+        std::upper_bound(placed.begin(), placed.end(), block,
+                         [](const Block& a, const Block& b) { return a.offset < b.offset; });
+    placed.insert(after, block);
+  }
+  for (size_t id = 0; id < plan.offsets.size(); ++id) {
+    plan.offsets[id] = plan.offsets[size_t(graph.values()[id].storage)];
+  }
+  return plan;
+}
+
+}  // namespace upres

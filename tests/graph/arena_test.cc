@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/arena.h"
+
+#include <gtest/gtest.h>
+
+#include "support/networks.h"
+
+namespace upres {
+namespace {
+
+using test::Random;
+
+TEST(PlanArena, AChainNeedsTwoBuffers) {
+  Graph graph;
+  ValueId x = graph.add_input(3);
+  for (int i = 0; i < 20; ++i) x = graph.add("scale", Scale{2}, {x});
+  graph.set_output(x);
+  EXPECT_EQ(plan_arena(graph, [](ValueId) { return size_t(1000); }).size_bytes, 2 * 1024u);
+}
+
+TEST(PlanArena, ValuesThatLiveTogetherShareNoBytes) {
+  Random random(7);
+  const Graph graph = test::rrdbnet(random, 8, 4, 2);
+  const auto bytes_of = [&](ValueId id) {
+    const Size size = graph.size_of(id, {10, 6});
+    return size_t(graph.value(id).channels * size.width * size.height) * sizeof(float);
+  };
+  const ArenaPlan plan = plan_arena(graph, bytes_of);
+
+  // Replay: every value owns its bytes from its writing to its last reading.
+  std::vector<ValueId> owner(plan.size_bytes / 64, -1);
+  const auto blocks = [&](ValueId id, auto&& body) {
+    const size_t first = plan.offsets[size_t(id)] / 64;
+    for (size_t i = 0; i < (bytes_of(id) + 63) / 64; ++i) body(owner[first + i]);
+  };
+  blocks(graph.input(), [&](ValueId& block) { block = graph.input(); });
+  for (const Node& node : graph.nodes()) {
+    blocks(node.output, [&](ValueId& block) { block = node.output; });
+    for (const ValueId id : reads(node)) {
+      blocks(id, [&](const ValueId& block) { ASSERT_EQ(block, id) << node.name; });
+    }
+  }
+  blocks(graph.output(), [&](const ValueId& block) { ASSERT_EQ(block, graph.output()); });
+}
+
+TEST(PlanArena, AStorageLivesWhileAnyOfItsPartsDoes) {
+  Random random(7);
+  Graph graph;
+  const ValueId in = graph.add_input(3);
+  const ValueId a = graph.add("a", Scale{1}, {in});
+  const ValueId b = graph.add("b", Scale{1}, {a});
+  const ValueId c = graph.add("c", Scale{1}, {b});
+  const ValueId sum = graph.add("sum", Add{}, {a, c});
+  graph.set_output(sum);
+  const ValueId wide = graph.add_storage("wide", 6, {});
+  graph.value(a).storage = graph.value(c).storage = wide;
+  graph.value(c).channel_offset = 3;
+  const ArenaPlan plan = plan_arena(graph, [&](ValueId id) { return size_t(graph.value(id).channels) * 64; });
+  EXPECT_EQ(plan.offsets[size_t(a)], plan.offsets[size_t(c)]);
+  const size_t wide_begin = plan.offsets[size_t(wide)];
+  for (const ValueId id : {in, b, sum}) {
+    const size_t begin = plan.offsets[size_t(id)];
+    EXPECT_TRUE(begin + 3 * 64 <= wide_begin || begin >= wide_begin + 6 * 64);
+  }
+}
+
+}  // namespace
+}  // namespace upres
