@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network families that can be run: one line each in architecture.cc.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "graph/graph.h"
+#include "model/state_dict.h"
+
+namespace upres {
+
+/// Why a state dict is not of an architecture.
+struct Mismatch {
+  /// How far it got, 0 (nothing fits) to 1: the user is told of the nearest architectures.
+  double likeness = 0;
+  std::string reason;  ///< "no tensor conv_first.weight"
+};
+
+/// A network ready to be compiled.
+struct Network {
+  std::string architecture;  ///< "RRDBNet 64 features, 23 blocks, growth 32"
+  Graph graph;
+};
+
+/// One family.
+struct Architecture {
+  std::string_view id;
+
+  /// The network whose published names and shapes the weights have. `graph`, null unless the file
+  /// holds one, is asked only for what names and shapes cannot tell. Error{model} where the network
+  /// is of the family, but its weights are no finite numbers.
+  std::variant<Network, Mismatch> (*build)(const StateDict& weights, const Graph* graph);
+
+  /// The published names of a network's layers with weights, in the order they run, for a file that
+  /// keeps only the order: so many convolutions and layers of slopes. Nothing when no network of
+  /// the family has these numbers.
+  std::optional<std::vector<std::string>> (*layer_names)(int convolutions, int slopes);
+};
+
+extern const Architecture kRrdbNet;
+extern const Architecture kSrvggNetCompact;
+
+/// A network, and its weights under their published names.
+struct Recognised {
+  StateDict weights;
+  Network network;
+};
+
+/// The network of weights under published names. Error{model} with the reasons of the nearest
+/// architectures when it is of none.
+Recognised recognise(const StateDict& weights);
+
+/// The network of a file that holds a graph and keeps its weights in the order of the graph's
+/// layers, whatever their names. The graph is compared with the architecture's own, which is
+/// returned: Error{model} names the first operator that does not fit.
+Recognised recognise(const StateDict& weights, const Graph& graph);
+
+}  // namespace upres

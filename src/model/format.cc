@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/format.h"
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "model/ncnn.h"
+#include "model/pth.h"
+#include "model/safetensors.h"
+
+namespace upres {
+namespace {
+
+namespace fs = std::filesystem;
+using Bytes = std::span<const std::byte>;
+
+bool has_at(Bytes file, size_t offset, std::string_view text) {
+  return file.size() >= offset && file.size() - offset >= text.size() &&
+         std::equal(text.begin(), text.end(), file.begin() + ptrdiff_t(offset),
+                    [](char a, std::byte b) { return std::byte(a) == b; });
+}
+
+// --- formats that are read ---
+
+bool is_zip(const fs::path&, Bytes file) {
+  return has_at(file, 0, "PK\x03\x04");
+}
+
+ModelFile read_pytorch(const fs::path&, Bytes file) {
+  return {.format = {}, .weights = read_pth(file), .graph = {}, .sha256 = sha256_hex(file)};
+}
+
+bool is_param(Bytes file) {
+  return has_at(file, 0, kNcnnMagic);
+}
+
+fs::path param_beside(fs::path bin) {
+  return bin.replace_extension(".param");
+}
+
+bool is_ncnn(const fs::path& path, Bytes file) {
+  std::error_code ignored;
+  return is_param(file) || (path.extension() == ".bin" && fs::exists(param_beside(path), ignored));
+}
+
+ModelFile read_ncnn_pair(const fs::path& path, Bytes file) {
+  const bool param_named = is_param(file);
+  const fs::path other_path =
+      param_named ? fs::path(path).replace_extension(".bin") : param_beside(path);
+  const MappedFile other = MappedFile::open(other_path, ErrorCode::model);
+  const Bytes param = param_named ? file : other.bytes();
+  const Bytes bin = param_named ? other.bytes() : file;
+  NcnnNetwork network = read_ncnn(param, bin);
+  return {.format = {},
+          .weights = std::move(network.weights),
+          .graph = std::move(network.graph),
+          .sha256 = sha256_hex(bin)};
+}
+
+bool is_safetensors(const fs::path&, Bytes file) {
+  return has_at(file, 8, "{");  // after the header's length
+}
+
+ModelFile read_safetensors_file(const fs::path&, Bytes file) {
+  return {.format = {}, .weights = read_safetensors(file), .graph = {}, .sha256 = sha256_hex(file)};
+}
+
+struct Format {
+  std::string_view name;
+  bool (*looks_like)(const fs::path& path, Bytes file);
+  ModelFile (*read)(const fs::path& path, Bytes file);
+};
+
+/// Tried in this order: a .bin may also be PyTorch's.
+constexpr Format kFormats[] = {
+    {"PyTorch", is_zip, read_pytorch},
+    {"ncnn", is_ncnn, read_ncnn_pair},
+    {"safetensors", is_safetensors, read_safetensors_file},
+};
+
+// --- formats that are only named ---
+
+/// The pickled number that begins torch.save()'s files before PyTorch 1.6 (protocol 2, 10 bytes).
+bool is_legacy_pytorch(const fs::path&, Bytes file) {
+  return has_at(file, 0, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19");
+}
+
+bool is_pickle(const fs::path&, Bytes file) {
+  return has_at(file, 0, "\x80");
+}
+
+bool is_tar(const fs::path&, Bytes file) {
+  return has_at(file, 257, "ustar");
+}
+
+/// Protocol buffers have no mark: ONNX's begin with a small version number, field 1.
+bool is_onnx(const fs::path& path, Bytes file) {
+  return path.extension() == ".onnx" && has_at(file, 0, "\x08");
+}
+
+bool is_binary_param(const fs::path&, Bytes file) {
+  return has_at(file, 0, std::string_view("\xdd\x85\x76\x00", 4));
+}
+
+bool is_lone_bin(const fs::path& path, Bytes) {
+  return path.extension() == ".bin";
+}
+
+struct RefusedFormat {
+  bool (*looks_like)(const fs::path& path, Bytes file);
+  std::string_view what;
+  std::string_view next_step;
+};
+
+constexpr std::string_view kSaveAgain = "load it with PyTorch and save it with torch.save again";
+
+constexpr RefusedFormat kRefused[] = {
+    {is_legacy_pytorch, "a PyTorch file of before version 1.6", kSaveAgain},
+    {is_pickle, "a bare Python pickle", kSaveAgain},
+    {is_tar, "a tar archive, as PyTorch wrote it before version 0.2", kSaveAgain},
+    {is_onnx, "an ONNX file", "use the .pth or .safetensors file that it was made from"},
+    {is_binary_param, "a binary ncnn .param", "use the text .param of the same model"},
+    {is_lone_bin, "a .bin without its .param", "put both files of the ncnn model in one folder"},
+};
+
+[[noreturn]] void refuse(const fs::path& path, Bytes file) {
+  for (const RefusedFormat& format : kRefused) {
+    if (format.looks_like(path, file)) {
+      fail(ErrorCode::model, "this is {}, which upres does not read; {}", format.what,
+           format.next_step);
+    }
+  }
+  fail(ErrorCode::model,
+       "this is not a model file; upres reads .safetensors, .pth of PyTorch 1.6 and later, and "
+       "ncnn's .param with .bin");
+}
+
+// --- names ---
+
+/// Names without the "module." that torch.nn.DataParallel puts before all of them.
+StateDict without_module(const StateDict& weights) {
+  constexpr std::string_view kPrefix = "module.";
+  const auto has_prefix = [&](const auto& entry) { return entry.first.starts_with(kPrefix); };
+  if (!std::all_of(weights.begin(), weights.end(), has_prefix)) return weights;
+  StateDict result;
+  for (const auto& [name, tensor] : weights) result.add(name.substr(kPrefix.size()), tensor);
+  return result;
+}
+
+ModelFile read(const fs::path& path, Bytes file) {
+  for (const Format& format : kFormats) {
+    if (!format.looks_like(path, file)) continue;
+    ModelFile model = format.read(path, file);
+    model.format = format.name;
+    model.weights = without_module(model.weights);
+    return model;
+  }
+  refuse(path, file);
+}
+
+}  // namespace
+
+ModelFile read_model_file(const fs::path& path) {
+  const MappedFile file = MappedFile::open(path, ErrorCode::model);
+  try {
+    return read(path, file.bytes());
+  } catch (const Error& error) {
+    throw about_file(path, error);
+  }
+}
+
+Error about_file(const fs::path& path, const Error& error) {
+  constexpr size_t kMaxLength = 600;
+  std::string what = error.what();
+  if (what.size() > kMaxLength) what = what.substr(0, kMaxLength) + "...";
+  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; };
+  std::replace_if(what.begin(), what.end(), is_control, '?');
+  return Error(error.code(), fmt::format("{}: {}", path.string(), what));
+}
+
+}  // namespace upres

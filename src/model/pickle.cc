@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/pickle.h"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "model/cursor.h"
+
+namespace upres {
+namespace {
+
+// A training checkpoint of 3000 tensors with an optimiser's state makes about 250,000 values. Twice
+// that takes 50 MB here, and no more than that whatever the file says.
+constexpr size_t kMaxValues = size_t{1} << 19;
+// Python's pickler fills lists and dicts in batches of 1000; only a tuple grows on the stack, and
+// those of a state dict have up to 7 items.
+constexpr size_t kMaxStack = size_t{1} << 16;
+// Marks nest as deep as the values do: five deep in a state dict, a dozen in a checkpoint.
+constexpr size_t kMaxMarks = 256;
+// Convolutions have 4; a shape is copied by each tensor, so that it must not grow.
+constexpr size_t kMaxDimensions = 8;
+
+constexpr std::string_view kNextStep =
+    "save the weights alone, by torch.save(model.state_dict(), ...), and load that file";
+
+/// Opcodes as Python's pickletools names them.
+enum class Opcode : uint8_t {
+  mark = '(',
+  stop = '.',
+  binfloat = 'G',
+  binint = 'J',
+  binint1 = 'K',
+  binint2 = 'M',
+  none = 'N',
+  binpersid = 'Q',
+  reduce = 'R',
+  binunicode = 'X',
+  append = 'a',
+  build = 'b',
+  global = 'c',
+  appends = 'e',
+  binget = 'h',
+  long_binget = 'j',
+  binput = 'q',
+  long_binput = 'r',
+  setitem = 's',
+  tuple = 't',
+  setitems = 'u',
+  empty_tuple = ')',
+  empty_list = ']',
+  empty_dict = '}',
+  proto = 0x80,
+  tuple1 = 0x85,
+  tuple2 = 0x86,
+  tuple3 = 0x87,
+  newtrue = 0x88,
+  newfalse = 0x89,
+  long1 = 0x8a,
+  short_binunicode = 0x8c,
+  stack_global = 0x93,
+  memoize = 0x94,
+  frame = 0x95,
+};
+
+struct Global {
+  std::string_view module;
+  std::string_view name;
+  std::variant<Pickle::Function, DType> meaning;
+};
+
+/// Every name that a pickle may use.
+constexpr Global kGlobals[] = {
+    {"collections", "OrderedDict", Pickle::Function::ordered_dict},
+    {"torch._utils", "_rebuild_tensor_v2", Pickle::Function::rebuild_tensor},
+    {"torch._utils", "_rebuild_parameter", Pickle::Function::rebuild_parameter},
+    {"torch", "HalfStorage", DType::f16},
+    {"torch", "BFloat16Storage", DType::bf16},
+    {"torch", "FloatStorage", DType::f32},
+    {"torch", "DoubleStorage", DType::f64},
+    {"torch", "ByteStorage", DType::u8},
+    {"torch", "CharStorage", DType::i8},
+    {"torch", "ShortStorage", DType::i16},
+    {"torch", "IntStorage", DType::i32},
+    {"torch", "LongStorage", DType::i64},
+    {"torch", "BoolStorage", DType::boolean},
+};
+
+/// How many elements of its storage a tensor reaches over, from the storage's first; nothing when
+/// it overflows or a number is negative.
+std::optional<int64_t> reach_of(const Pickle::StridedTensor& tensor) {
+  int64_t last = tensor.offset;
+  for (size_t i = 0; i < tensor.shape.size(); ++i) {
+    int64_t steps = 0;
+    if (tensor.strides[i] < 0 ||
+        __builtin_mul_overflow(tensor.shape[i] - 1, tensor.strides[i], &steps) ||
+        __builtin_add_overflow(last, steps, &last)) {
+      return std::nullopt;
+    }
+  }
+  if (tensor.offset < 0 || last == INT64_MAX) return std::nullopt;
+  return last + 1;
+}
+
+void check_lies_in_storage(const Pickle::StridedTensor& tensor) {
+  const auto count = element_count(tensor.shape);
+  const int64_t available = tensor.storage.count;
+  if (!count || *count > available) {
+    fail(ErrorCode::model, "a tensor of {} does not fit into its storage of {} elements",
+         to_string(tensor.shape), available);
+  }
+  if (*count == 0) return;
+  const auto reach = reach_of(tensor);
+  if (!reach || *reach > available) {
+    fail(ErrorCode::model,
+         "a tensor of {} with offset {} and strides [{}] leaves its storage of {} elements",
+         to_string(tensor.shape), tensor.offset, fmt::join(tensor.strides, ", "), available);
+  }
+}
+
+class Machine {
+ public:
+  explicit Machine(std::span<const std::byte> bytes) : in_(bytes, "the pickle") {}
+
+  Pickle run() {
+    while (true) {
+      at_ = in_.position();
+      const auto opcode = Opcode(in_.read<uint8_t>());
+      if (opcode == Opcode::stop) break;
+      step(opcode);
+    }
+    result_.root = pop();
+    return std::move(result_);
+  }
+
+ private:
+  using Id = Pickle::Id;
+  using Value = Pickle::Value;
+
+  void step(Opcode opcode) {
+    switch (opcode) {
+      case Opcode::proto:  // the opcodes themselves tell what is needed
+        in_.take(1);
+        return;
+      case Opcode::frame:  // a hint for readers of streams
+        in_.take(8);
+        return;
+
+      case Opcode::none:
+        return push(Pickle::None{});
+      case Opcode::newtrue:
+        return push(true);
+      case Opcode::newfalse:
+        return push(false);
+      case Opcode::binint:
+        return push(int64_t{in_.read<int32_t>()});
+      case Opcode::binint1:
+        return push(int64_t{in_.read<uint8_t>()});
+      case Opcode::binint2:
+        return push(int64_t{in_.read<uint16_t>()});
+      case Opcode::long1:
+        return push(long_integer(in_.take(in_.read<uint8_t>())));
+      case Opcode::binfloat:
+        return push(big_endian_double(in_.take(8)));
+      case Opcode::binunicode:
+        return push(in_.text(in_.read<uint32_t>()));
+      case Opcode::short_binunicode:
+        return push(in_.text(in_.read<uint8_t>()));
+
+      case Opcode::mark:
+        return push_mark();
+      case Opcode::empty_tuple:
+      case Opcode::empty_list:
+        return push(Pickle::Sequence{});
+      case Opcode::empty_dict:
+        return push(Pickle::Dict{});
+      case Opcode::tuple1:
+        return push(Pickle::Sequence{pop_many(1)});
+      case Opcode::tuple2:
+        return push(Pickle::Sequence{pop_many(2)});
+      case Opcode::tuple3:
+        return push(Pickle::Sequence{pop_many(3)});
+      case Opcode::tuple:
+        return push(Pickle::Sequence{pop_to_mark()});
+      case Opcode::append:
+        return append(pop_many(1));
+      case Opcode::appends:
+        return append(pop_to_mark());
+      case Opcode::setitem:
+        return set_items(pop_many(2));
+      case Opcode::setitems:
+        return set_items(pop_to_mark());
+
+      case Opcode::binput:
+        return memoize(in_.read<uint8_t>());
+      case Opcode::long_binput:
+        return memoize(in_.read<uint32_t>());
+      case Opcode::memoize:
+        return memoize(uint32_t(memo_.size()));
+      case Opcode::binget:
+        return recall(in_.read<uint8_t>());
+      case Opcode::long_binget:
+        return recall(in_.read<uint32_t>());
+
+      case Opcode::global: {
+        const std::string_view module = in_.line();
+        return push_global(module, in_.line());
+      }
+      case Opcode::stack_global: {
+        const auto name = expect<std::string_view>(pop(), "a name");
+        return push_global(expect<std::string_view>(pop(), "a module's name"), name);
+      }
+      case Opcode::reduce: {
+        const auto& arguments = expect<Pickle::Sequence>(pop(), "arguments").items;
+        return call(expect<Pickle::Function>(pop(), "a function"), arguments);
+      }
+      case Opcode::build:  // attributes: a state dict's _metadata, which no weights depend on
+        pop();
+        expect<Pickle::Dict>(top(), "a dict");
+        return;
+      case Opcode::binpersid:
+        return push_storage(expect<Pickle::Sequence>(pop(), "a storage's tuple").items);
+
+      case Opcode::stop:
+        break;
+    }
+    fail(ErrorCode::model,
+         "the pickle holds opcode 0x{:02x} at byte {}, which tensors do not need; {}",
+         uint8_t(opcode), at_, kNextStep);
+  }
+
+  // --- numbers ---
+
+  int64_t long_integer(std::span<const std::byte> bytes) const {
+    if (bytes.size() > sizeof(int64_t)) {
+      fail(ErrorCode::model, "the pickle holds an integer of {} bytes at byte {}, more than 8",
+           bytes.size(), at_);
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < bytes.size(); ++i) value |= uint64_t(bytes[i]) << (8 * i);
+    const bool negative = !bytes.empty() && (bytes.back() & std::byte{0x80}) != std::byte{0};
+    if (negative && bytes.size() < sizeof value) value |= ~uint64_t{0} << (8 * bytes.size());
+    return int64_t(value);
+  }
+
+  static double big_endian_double(std::span<const std::byte> bytes) {
+    std::array<std::byte, sizeof(double)> reversed;
+    std::copy(bytes.rbegin(), bytes.rend(), reversed.begin());
+    return std::bit_cast<double>(reversed);
+  }
+
+  // --- the stack ---
+
+  void push(Value value) {
+    if (result_.values.size() >= kMaxValues) limit("values", kMaxValues);
+    result_.values.push_back(std::move(value));
+    push_id(Id(result_.values.size() - 1));
+  }
+
+  void push_id(Id id) {
+    if (stack_.size() >= kMaxStack) limit("values on its stack", kMaxStack);
+    stack_.push_back(id);
+  }
+
+  void push_mark() {
+    if (marks_.size() >= kMaxMarks) limit("nested marks", kMaxMarks);
+    marks_.push_back(stack_.size());
+  }
+
+  /// Values above the last mark: others belong to what is being built around it.
+  size_t reachable() const { return stack_.size() - (marks_.empty() ? 0 : marks_.back()); }
+
+  std::vector<Id> pop_many(size_t count) {
+    if (count > reachable()) damaged("takes a value from an empty stack");
+    std::vector<Id> items(stack_.end() - ptrdiff_t(count), stack_.end());
+    stack_.resize(stack_.size() - count);
+    return items;
+  }
+
+  std::vector<Id> pop_to_mark() {
+    if (marks_.empty()) damaged("looks for a mark that is not there");
+    std::vector<Id> items = pop_many(reachable());
+    marks_.pop_back();
+    return items;
+  }
+
+  Id pop() { return pop_many(1)[0]; }
+
+  Id top() const {
+    if (reachable() == 0) damaged("looks at an empty stack");
+    return stack_.back();
+  }
+
+  template <typename T>
+  T& expect(Id id, std::string_view what) {
+    T* value = std::get_if<T>(&result_.values[id]);
+    if (!value) damaged(fmt::format("has something else where {} belongs", what));
+    return *value;
+  }
+
+  // --- containers and the memo ---
+
+  void append(const std::vector<Id>& items) {
+    auto& list = expect<Pickle::Sequence>(top(), "a list").items;
+    list.insert(list.end(), items.begin(), items.end());
+  }
+
+  void set_items(const std::vector<Id>& items) {
+    if (items.size() % 2 != 0) damaged("sets a key without a value");
+    auto& entries = expect<Pickle::Dict>(top(), "a dict").entries;
+    for (size_t i = 0; i < items.size(); i += 2) entries.emplace_back(items[i], items[i + 1]);
+  }
+
+  void memoize(uint32_t index) {
+    if (memo_.size() >= kMaxValues) limit("remembered values", kMaxValues);
+    memo_[index] = top();
+  }
+
+  void recall(uint32_t index) {
+    const auto found = memo_.find(index);
+    if (found == memo_.end()) damaged(fmt::format("recalls value {}, never remembered", index));
+    push_id(found->second);
+  }
+
+  // --- names, calls, tensors ---
+
+  void push_global(std::string_view module, std::string_view name) {
+    for (const Global& global : kGlobals) {
+      if (global.module == module && global.name == name) {
+        return std::visit([&](auto meaning) { push(meaning); }, global.meaning);
+      }
+    }
+    fail(ErrorCode::model,
+         "the file wants to call {}.{}; upres never runs code from a model file: {}", module, name,
+         kNextStep);
+  }
+
+  void call(Pickle::Function function, const std::vector<Id>& arguments) {
+    switch (function) {
+      case Pickle::Function::ordered_dict:
+        if (!arguments.empty()) damaged("gives arguments to OrderedDict");
+        return push(Pickle::Dict{});
+      case Pickle::Function::rebuild_tensor:
+        return push(rebuild_tensor(arguments));
+      case Pickle::Function::rebuild_parameter:  // (tensor, requires_grad, hooks)
+        if (arguments.size() != 3) damaged("rebuilds a parameter from other than 3 arguments");
+        return push_id(arguments[0]);
+    }
+  }
+
+  /// (storage, offset, shape, strides, requires_grad, hooks[, metadata])
+  Pickle::StridedTensor rebuild_tensor(const std::vector<Id>& arguments) {
+    if (arguments.size() < 6) damaged("rebuilds a tensor from fewer than 6 arguments");
+    Pickle::StridedTensor tensor{expect<Pickle::Storage>(arguments[0], "a storage"),
+                                 expect<int64_t>(arguments[1], "an offset"),
+                                 integers(arguments[2], "a shape"),
+                                 integers(arguments[3], "strides")};
+    if (tensor.shape.size() != tensor.strides.size()) {
+      damaged(fmt::format("gives {} strides to a tensor of {} dimensions", tensor.strides.size(),
+                          tensor.shape.size()));
+    }
+    check_lies_in_storage(tensor);
+    return tensor;
+  }
+
+  std::vector<int64_t> integers(Id id, std::string_view what) {
+    const auto& items = expect<Pickle::Sequence>(id, what).items;
+    if (items.size() > kMaxDimensions) limit("dimensions in a tensor", kMaxDimensions);
+    std::vector<int64_t> numbers;
+    for (const Id item : items) numbers.push_back(expect<int64_t>(item, what));
+    return numbers;
+  }
+
+  /// ("storage", type, key, device, count)
+  void push_storage(const std::vector<Id>& fields) {
+    if (fields.size() != 5 || expect<std::string_view>(fields[0], "'storage'") != "storage") {
+      damaged("refers to something beside it that is not a storage");
+    }
+    push(Pickle::Storage{expect<DType>(fields[1], "a storage's type"),
+                         expect<std::string_view>(fields[2], "a storage's key"),
+                         expect<int64_t>(fields[4], "a storage's size")});
+  }
+
+  // --- refusals ---
+
+  [[noreturn]] void damaged(std::string_view what) const {
+    fail(ErrorCode::model, "the pickle is damaged: at byte {} it {}", at_, what);
+  }
+
+  [[noreturn]] static void limit(std::string_view what, size_t most) {
+    fail(ErrorCode::model, "the pickle has more than {} {}, far beyond any network", most, what);
+  }
+
+  Cursor in_;
+  size_t at_ = 0;  ///< where the opcode at work begins
+  Pickle result_;
+  std::vector<Id> stack_;
+  std::vector<size_t> marks_;  ///< heights of the stack
+  std::unordered_map<uint32_t, Id> memo_;
+};
+
+}  // namespace
+
+Pickle unpickle(std::span<const std::byte> bytes) {
+  return Machine(bytes).run();
+}
+
+}  // namespace upres

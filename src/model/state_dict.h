@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Named weights, as a model file holds them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace upres {
+
+/// Tensors by name, in the file's order. Names are unique. Copies share the tensors' memory.
+class StateDict {
+ public:
+  /// Error{model} when the name is there already.
+  void add(std::string name, Tensor tensor);
+
+  /// Null when there is no such tensor.
+  const Tensor* find(std::string_view name) const;
+
+  bool empty() const { return entries_.empty(); }
+  size_t size() const { return entries_.size(); }
+  auto begin() const { return entries_.begin(); }
+  auto end() const { return entries_.end(); }
+
+ private:
+  std::vector<std::pair<std::string, Tensor>> entries_;
+  std::unordered_map<std::string, size_t> index_;
+};
+
+}  // namespace upres

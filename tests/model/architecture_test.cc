@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/architecture.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "graph/footprint.h"
+#include "support.h"
+
+namespace upres {
+namespace {
+
+/// Weights of one value. A convolution's name gets a bias too.
+void add_conv(StateDict& weights, const std::string& name, int in, int out, float value = 0.5f) {
+  const std::vector<float> values(size_t(in) * size_t(out) * 9, value);
+  weights.add(name + ".weight", Tensor::from_floats({out, in, 3, 3}, values));
+  weights.add(name + ".bias", Tensor::from_floats({out}, std::vector<float>(size_t(out), value)));
+}
+
+struct RrdbSizes {
+  int in = 3;
+  int features = 4;
+  int growth = 2;
+  int blocks = 1;
+  int out = 3;
+};
+
+StateDict rrdb_weights(const RrdbSizes& sizes) {
+  StateDict weights;
+  add_conv(weights, "conv_first", sizes.in, sizes.features);
+  for (int block = 0; block < sizes.blocks; ++block) {
+    for (int dense = 1; dense <= 3; ++dense) {
+      for (int conv = 1; conv <= 5; ++conv) {
+        add_conv(weights, fmt::format("body.{}.rdb{}.conv{}", block, dense, conv),
+                 sizes.features + (conv - 1) * sizes.growth,
+                 conv < 5 ? sizes.growth : sizes.features);
+      }
+    }
+  }
+  for (const char* name : {"conv_body", "conv_up1", "conv_up2", "conv_hr"}) {
+    add_conv(weights, name, sizes.features, sizes.features);
+  }
+  add_conv(weights, "conv_last", sizes.features, sizes.out);
+  return weights;
+}
+
+StateDict compact_weights(int features, int hidden, int scale, bool slopes) {
+  StateDict weights;
+  for (int i = 0; i <= hidden; ++i) {
+    add_conv(weights, fmt::format("body.{}", 2 * i), i == 0 ? 3 : features, features);
+    if (!slopes) continue;
+    weights.add(fmt::format("body.{}.weight", 2 * i + 1),
+                Tensor::from_floats({features}, std::vector<float>(size_t(features), 0.1f)));
+  }
+  add_conv(weights, fmt::format("body.{}", 2 * (hidden + 1)), features, 3 * scale * scale);
+  return weights;
+}
+
+/// The weights with one tensor changed, or left out.
+StateDict with(const StateDict& weights, const std::string& name, std::optional<Tensor> changed) {
+  StateDict result;
+  for (const auto& [entry, tensor] : weights) {
+    if (entry != name) result.add(entry, tensor);
+  }
+  if (changed) result.add(name, *changed);
+  return result;
+}
+
+TEST(RrdbNet, IsRecognisedAtEveryScaleAndWidth) {
+  const struct {
+    RrdbSizes sizes;
+    int scale;
+    const char* architecture;
+  } cases[] = {
+      {{.in = 3}, 4, "RRDBNet 4 features, 1 blocks, growth 2"},
+      {{.in = 12, .features = 6, .growth = 3, .blocks = 2},
+       2,
+       "RRDBNet 6 features, 2 blocks, growth 3"},
+      {{.in = 48, .features = 2, .growth = 5, .blocks = 3},
+       1,
+       "RRDBNet 2 features, 3 blocks, growth 5"},
+  };
+  for (const auto& expected : cases) {
+    const Network network = recognise(rrdb_weights(expected.sizes)).network;
+    EXPECT_EQ(network.architecture, expected.architecture);
+    EXPECT_EQ(network.graph.in_channels(), 3);
+    EXPECT_EQ(network.graph.out_channels(), 3);
+    EXPECT_EQ(network.graph.scale(), expected.scale);
+    EXPECT_EQ(footprint(network.graph).alignment, 4 / expected.scale);
+    verify(network.graph);
+  }
+}
+
+TEST(RrdbNet, IsMadeOfResidualDenseBlocks) {
+  const std::string graph = print(recognise(rrdb_weights({.in = 12})).network.graph);
+  EXPECT_EQ(
+      graph.substr(0, graph.find("body.0.rdb2")),
+      "pixel_unshuffle          pixel_unshuffle(2)               in[3] -> v0[12]\n"
+      "conv_first               conv3x3 12->4                    v0[12] -> v1[4]\n"
+      "body.0.rdb1.conv1        conv3x3 4->2                     v1[4] -> v2[2]\n"
+      "body.0.rdb1.conv1.lrelu  leaky_relu(0.2)                  v2[2] -> v3[2]\n"
+      "body.0.rdb1.concat2      concat                           v1[4], v3[2] -> v4[6]\n"
+      "body.0.rdb1.conv2        conv3x3 6->2                     v4[6] -> v5[2]\n"
+      "body.0.rdb1.conv2.lrelu  leaky_relu(0.2)                  v5[2] -> v6[2]\n"
+      "body.0.rdb1.concat3      concat                           v1[4], v3[2], v6[2] -> v7[8]\n"
+      "body.0.rdb1.conv3        conv3x3 8->2                     v7[8] -> v8[2]\n"
+      "body.0.rdb1.conv3.lrelu  leaky_relu(0.2)                  v8[2] -> v9[2]\n"
+      "body.0.rdb1.concat4      concat                           v1[4], v3[2], v6[2], v9[2] -> "
+      "v10[10]\n"
+      "body.0.rdb1.conv4        conv3x3 10->2                    v10[10] -> v11[2]\n"
+      "body.0.rdb1.conv4.lrelu  leaky_relu(0.2)                  v11[2] -> v12[2]\n"
+      "body.0.rdb1.concat5      concat                           v1[4], v3[2], v6[2], v9[2], "
+      "v12[2] -> v13[12]\n"
+      "body.0.rdb1.conv5        conv3x3 12->4                    v13[12] -> v14[4]\n"
+      "body.0.rdb1.scale        scale(0.2)                       v14[4] -> v15[4]\n"
+      "body.0.rdb1.add          add                              v15[4], v1[4] -> v16[4]\n");
+  EXPECT_EQ(graph.substr(graph.find("body.0.scale")),
+            "body.0.scale             scale(0.2)                       v46[4] -> v47[4]\n"
+            "body.0.add               add                              v47[4], v1[4] -> v48[4]\n"
+            "conv_body                conv3x3 4->4                     v48[4] -> v49[4]\n"
+            "body.add                 add                              v1[4], v49[4] -> v50[4]\n"
+            "upsample1                upsample(2)                      v50[4] -> v51[4]\n"
+            "conv_up1                 conv3x3 4->4                     v51[4] -> v52[4]\n"
+            "conv_up1.lrelu           leaky_relu(0.2)                  v52[4] -> v53[4]\n"
+            "upsample2                upsample(2)                      v53[4] -> v54[4]\n"
+            "conv_up2                 conv3x3 4->4                     v54[4] -> v55[4]\n"
+            "conv_up2.lrelu           leaky_relu(0.2)                  v55[4] -> v56[4]\n"
+            "conv_hr                  conv3x3 4->4                     v56[4] -> v57[4]\n"
+            "conv_hr.lrelu            leaky_relu(0.2)                  v57[4] -> v58[4]\n"
+            "conv_last                conv3x3 4->3                     v58[4] -> v59[3]\n"
+            "output v59[3]\n");
+}
+
+TEST(RrdbNet, RefusesOtherThanThreeColours) {
+  EXPECT_REFUSED(recognise(rrdb_weights({.in = 1})),
+                 "conv_first reads 1 channels, expected 3, 12 or 48");
+  EXPECT_REFUSED(recognise(rrdb_weights({.in = 3, .out = 1})),
+                 "conv_last.weight is 1x4x3x3, expected 3x4x3x3");
+}
+
+TEST(SrvggNetCompact, IsRecognisedAtEveryScaleDepthAndWidth) {
+  for (const auto& [features, hidden, scale] :
+       {std::tuple(4, 0, 1), std::tuple(5, 2, 2), std::tuple(8, 7, 3), std::tuple(3, 1, 4)}) {
+    const Network network = recognise(compact_weights(features, hidden, scale, true)).network;
+    EXPECT_EQ(network.architecture,
+              fmt::format("SRVGGNetCompact {} features, {} convolutions, PReLU", features, hidden));
+    EXPECT_EQ(network.graph.scale(), scale);
+    EXPECT_EQ(network.graph.out_channels(), 3);
+    verify(network.graph);
+  }
+}
+
+TEST(SrvggNetCompact, WithoutSlopesHasRelu) {
+  const Network network = recognise(compact_weights(5, 1, 3, false)).network;
+  EXPECT_EQ(network.architecture, "SRVGGNetCompact 5 features, 1 convolutions, ReLU");
+  EXPECT_EQ(print(network.graph),
+            "body.0                   conv3x3 3->5                     in[3] -> v0[5]\n"
+            "body.1                   relu                             v0[5] -> v1[5]\n"
+            "body.2                   conv3x3 5->5                     v1[5] -> v2[5]\n"
+            "body.3                   relu                             v2[5] -> v3[5]\n"
+            "body.4                   conv3x3 5->27                    v3[5] -> v4[27]\n"
+            "pixel_shuffle            pixel_shuffle(3)                 v4[27] -> v5[3]\n"
+            "upsample                 upsample(3)                      in[3] -> v6[3]\n"
+            "add                      add                              v5[3], v6[3] -> v7[3]\n"
+            "output v7[3]\n");
+}
+
+TEST(SrvggNetCompact, RefusesOutputsThatAreNoSquares) {
+  StateDict weights = compact_weights(4, 0, 2, true);
+  weights =
+      with(weights, "body.2.weight", Tensor::from_floats({9, 4, 3, 3}, std::vector<float>(324)));
+  weights = with(weights, "body.2.bias", Tensor::from_floats({9}, std::vector<float>(9)));
+  EXPECT_REFUSED(recognise(weights), "4 features and 9 outputs, which must be 3 x a square number");
+}
+
+TEST(Architecture, TellsTheReasonOfTheNearestFirst) {
+  StateDict weights = with(rrdb_weights({}), "conv_hr.bias", {});
+  EXPECT_EQ(refusal([&] { recognise(weights); }),
+            "not a network that upres runs (not RRDBNet: no tensor conv_hr.bias; not "
+            "SRVGGNetCompact: no tensor body.0.weight); choose a model of one of these kinds");
+  weights = with(compact_weights(4, 1, 2, true), "body.2.bias", {});
+  EXPECT_REFUSED(recognise(weights),
+                 "runs (not SRVGGNetCompact: no tensor body.2.bias; not RRDBNet");
+}
+
+TEST(Architecture, RefusesTensorsThatHaveNoPlace) {
+  StateDict weights = compact_weights(4, 1, 2, true);
+  weights.add("body.1.extra", Tensor::from_floats({1}, std::vector<float>{1}));
+  EXPECT_REFUSED(recognise(weights), "not SRVGGNetCompact: unexpected tensor body.1.extra");
+}
+
+TEST(Architecture, RefusesWeightsThatAreNoFiniteNumbers) {
+  const StateDict weights = compact_weights(4, 0, 2, true);
+  for (const std::string name : {"body.0.bias", "body.1.weight"}) {
+    for (const float value : {NAN, INFINITY}) {
+      const Tensor changed = Tensor::from_floats({4}, std::vector<float>{0, value, 0, 0});
+      EXPECT_REFUSED(recognise(with(weights, name, changed)),
+                     fmt::format("tensor {} holds a value that is not finite", name));
+    }
+    EXPECT_REFUSED(recognise(with(weights, name, Tensor(DType::i32, {4}, Buffer(16)))),
+                   fmt::format("tensor {} is of int32", name));
+  }
+}
+
+TEST(Architecture, RefusesNetworksOfNoSize) {
+  EXPECT_REFUSED(recognise(rrdb_weights({.features = 0, .growth = 0})), "no features");
+  EXPECT_REFUSED(recognise(compact_weights(0, 1, 2, true)), "0 features");
+  StateDict huge;
+  huge.add("conv_first.weight", Tensor(DType::f32, {int64_t{1} << 40, 0, 3, 3}, Buffer(0)));
+  huge.add("body.0.weight", Tensor(DType::f32, {int64_t{1} << 40, 0, 3, 3}, Buffer(0)));
+  EXPECT_REFUSED(recognise(huge), "not a network that upres runs");
+  EXPECT_REFUSED(recognise(StateDict{}), "no tensor conv_first.weight");
+}
+
+}  // namespace
+}  // namespace upres

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "graph/footprint.h"
+#include "model/pth.h"
+#include "support.h"
+#include "torch_file.h"
+
+namespace upres {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// --- published files ---
+
+struct Published {
+  const char* file;
+  const char* format;
+  const char* architecture;
+  int scale;
+  int64_t parameters;
+  DType dtype;
+};
+
+void PrintTo(const Published& published, std::ostream* out) {
+  *out << published.file;
+}
+
+class PublishedModel : public testing::TestWithParam<Published> {};
+
+TEST_P(PublishedModel, Loads) {
+  const Published& expected = GetParam();
+  REQUIRE_FILE(published(expected.file));
+  const Model model = load_model(published(expected.file));
+  EXPECT_EQ(model.file.format, expected.format);
+  EXPECT_EQ(model.network.architecture, expected.architecture);
+  EXPECT_EQ(model.network.graph.scale(), expected.scale);
+  EXPECT_EQ(parameter_count(model.network.graph), expected.parameters);
+  EXPECT_EQ(model.file.weights.begin()->second.dtype(), expected.dtype);
+}
+
+constexpr const char* kCompact16 = "SRVGGNetCompact 64 features, 16 convolutions, PReLU";
+constexpr const char* kCompact32 = "SRVGGNetCompact 64 features, 32 convolutions, PReLU";
+
+INSTANTIATE_TEST_SUITE_P(
+    Files, PublishedModel,
+    testing::Values(
+        Published{"rrdb/realesrgan-x4plus.bin", "ncnn", "RRDBNet 64 features, 23 blocks, growth 32",
+                  4, 16'697'987, DType::f16},
+        Published{"rrdb/realesrgan-x4plus.param", "ncnn",
+                  "RRDBNet 64 features, 23 blocks, growth 32", 4, 16'697'987, DType::f16},
+        Published{"rrdb/RealESRGAN_x4plus_anime_6B.pth", "PyTorch",
+                  "RRDBNet 64 features, 6 blocks, growth 32", 4, 4'467'779, DType::f32},
+        Published{"pth/realesr-animevideov3.deflated-zip.pth", "PyTorch", kCompact16, 4, 621'424,
+                  DType::f32},
+        Published{"pth/sudo_UltraCompact_2x.pth", "PyTorch",
+                  "SRVGGNetCompact 64 features, 8 convolutions, PReLU", 2, 304'716, DType::f32},
+        Published{"ncnn/realesr-animevideov3-x4.param", "ncnn", kCompact16, 4, 621'424, DType::f16},
+        Published{"ncnn/4xLSDIRCompactC3.bin", "ncnn", kCompact16, 4, 621'424, DType::f16},
+        Published{"ncnn/realesr-general-x4v3.param", "ncnn", kCompact32, 4, 1'213'296, DType::f16},
+        Published{"ncnn/realesr-general-wdn-x4v3.bin", "ncnn", kCompact32, 4, 1'213'296,
+                  DType::f16}));
+
+TEST(LoadModel, LoadsTheDefaultModel) {
+  const Model model =
+      load_model(fs::path(UPRES_SOURCE_DIR) / "models/upres-general-x4.fp16.safetensors");
+  EXPECT_EQ(model.file.format, "safetensors");
+  EXPECT_EQ(model.network.architecture, kCompact16);
+  EXPECT_EQ(model.network.graph.scale(), 4);
+  EXPECT_EQ(model.file.sha256, "68819705ac00867341274787573fcd177b913c8479706044e30bb02c39279f7a");
+}
+
+TEST(LoadModel, FindsTheSameWeightsInBothPublishedFormats) {
+  // ncnn's file has the weights in half precision, cut off rather than rounded and zero where they
+  // are below its smallest normal number; the rest is as it was.
+  const fs::path pth = published("pth/realesr-animevideov3.deflated-zip.pth");
+  const fs::path ncnn = published("ncnn/realesr-animevideov3-x4.bin");
+  REQUIRE_FILE(pth);
+  REQUIRE_FILE(ncnn);
+  const Model single = load_model(pth);
+  const Model half = load_model(ncnn);
+  ASSERT_EQ(single.file.weights.size(), half.file.weights.size());
+  for (const auto& [name, tensor] : single.file.weights) {
+    const Tensor* other = half.file.weights.find(name);
+    ASSERT_TRUE(other && other->shape() == tensor.shape()) << name;
+    const float relative = other->dtype() == DType::f16 ? 0x1p-10f : 0.0f;
+    const float absolute = other->dtype() == DType::f16 ? 0x1p-14f : 0.0f;
+    const std::vector<float> a = tensor.to_floats();
+    const std::vector<float> b = other->to_floats();
+    for (size_t i = 0; i < a.size(); ++i) {
+      ASSERT_LE(std::abs(a[i] - b[i]), std::abs(a[i]) * relative + absolute) << name << " " << i;
+    }
+  }
+}
+
+TEST(LoadModel, NamesTheTrailingResizeOfAnimevideoX2) {
+  // Its weights are those of the x4 file.
+  const fs::path param = published("ncnn/realesr-animevideov3-x2.param");
+  const fs::path bin = published("ncnn/realesr-animevideov3-x4.bin");
+  REQUIRE_FILE(param);
+  REQUIRE_FILE(bin);
+  const TemporaryFolder folder;
+  folder.write("x2.bin", content_of(bin));
+  const fs::path copy = folder.write("x2.param", content_of(param));
+  EXPECT_REFUSED(load_model(copy), copy.string() + ": layer Resize_40 (Interp) resizes by 0.5");
+}
+
+struct Refused {
+  const char* file;
+  const char* part;
+};
+
+void PrintTo(const Refused& refused, std::ostream* out) {
+  *out << refused.file;
+}
+
+class RefusedModel : public testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedModel, IsRefusedWithReasons) {
+  const fs::path path = published(GetParam().file);
+  REQUIRE_FILE(path);
+  EXPECT_REFUSED(load_model(path), path.string() + ": " + GetParam().part);
+}
+
+constexpr const char* kNoNetwork =
+    "not a network that upres runs (not RRDBNet: no tensor conv_first.weight; not SRVGGNetCompact: "
+    "no tensor body.0.weight)";
+
+INSTANTIATE_TEST_SUITE_P(
+    Files, RefusedModel,
+    testing::Values(Refused{"pth/ntire24_span_ch28_torch2.pth", kNoNetwork},
+                    Refused{"pth/ntire25_span_params_ema.pth", kNoNetwork},
+                    Refused{"pth/ntire22_mobilesr_checkpoint.pth", kNoNetwork},
+                    Refused{"pth/IMDN_RTC.legacy.pth", "this is a PyTorch file of before version"},
+                    Refused{"pth/lpips_alex_v0.0.py2-legacy.pth",
+                            "this is a PyTorch file of before"},
+                    Refused{"onnx/esrgan-small-pre.onnx", "this is an ONNX file"},
+                    Refused{"rrdb/realesrgan-x4plus-anime.param", "cannot open"}));
+
+// Files whose storages are used in unusual ways are read before their networks are refused.
+TEST(Published, StoragesWithOffsetsStridesAndOtherTypesAreRead) {
+  const struct {
+    const char* file;
+    size_t tensors;
+  } cases[] = {{"pth/ntire24_advancedsr_offset.pth", 60},
+               {"pth/ntire24_pfdnlite_strided.pth", 48},
+               {"pth/ntire24_dirn_longstorage.pth", 161},
+               {"pth/ntire22_mobilesr_checkpoint.pth", 105},
+               {"pth/ntire22_bsrn.pth", 247}};
+  for (const auto& [file, tensors] : cases) {
+    REQUIRE_FILE(published(file));
+    EXPECT_EQ(read_model_file(published(file)).weights.size(), tensors) << file;
+  }
+}
+
+// --- formats ---
+
+TEST(ReadModelFile, TellsFormatsByTheirContent) {
+  const TemporaryFolder folder;
+  const std::string pickle =
+      pickled({{.name = "module.w", .shape = {1}, .strides = {1}, .storage_count = 1}});
+  const fs::path torch = folder.write("weights.bin", torch_file(pickle, raw<float>({7})));
+  const ModelFile file = read_model_file(torch);
+  EXPECT_EQ(file.format, "PyTorch");
+  EXPECT_EQ(file.weights.find("w")->to_floats(), std::vector<float>{7});
+
+  const std::string header = R"({"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
+  const fs::path safe = folder.write("weights.pth", raw<uint64_t>({header.size()}) + header + "!");
+  EXPECT_EQ(read_model_file(safe).format, "safetensors");
+}
+
+TEST(ReadModelFile, NamesWhatItDoesNotRead) {
+  const TemporaryFolder folder;
+  const auto expect = [&](const std::string& name, std::string_view content, const char* part) {
+    const fs::path path = folder.write(name, content);
+    EXPECT_REFUSED(read_model_file(path), path.string() + ": " + part);
+  };
+  expect("a.pth", "\x80\x02}.", "this is a bare Python pickle");
+  expect("b.pth", std::string(257, '\0') + "ustar", "this is a tar archive");
+  expect("c.onnx", "\x08\x07\x12", "this is an ONNX file");
+  expect("d.param.bin", {"\xdd\x85\x76\x00", 4}, "this is a binary ncnn .param");
+  expect("e.bin", {"\0\0\0\0", 4}, "this is a .bin without its .param");
+  expect("f.param", "7767517\n1 1\n", "cannot open");
+  expect("g.pth", "", "this is not a model file");
+  expect("h.pth", "<html>", "this is not a model file");
+  EXPECT_REFUSED(read_model_file(folder.path() / "none.pth"), "none.pth: No such file");
+}
+
+TEST(ReadModelFile, ShowsNoControlCharactersFromTheFile) {
+  const TemporaryFolder folder;
+  const std::string pickle = PickleWriter().global("\x1b[2J", "x\x07").stop();
+  const fs::path path = folder.write("a.pth", torch_file(pickle, ""));
+  EXPECT_REFUSED(read_model_file(path), "wants to call ?[2J.x?;");
+}
+
+// --- names ---
+
+TEST(FindModel, TakesAPathOrANameInTheFolder) {
+  const TemporaryFolder folder;
+  for (const char* name : {"one.safetensors", "two.fp16.safetensors", "three.pth", "four.param",
+                           "four.bin", "both.pth", "both.safetensors"}) {
+    folder.write(name, "");
+  }
+  const auto found = [&](const std::string& name) {
+    return find_model(name, folder.path()).filename().string();
+  };
+  EXPECT_EQ(found("one"), "one.safetensors");
+  EXPECT_EQ(found("two"), "two.fp16.safetensors");
+  EXPECT_EQ(found("two.fp16"), "two.fp16.safetensors");
+  EXPECT_EQ(found("three"), "three.pth");
+  EXPECT_EQ(found("four"), "four.param");
+  EXPECT_EQ(found("four.bin"), "four.bin");
+  EXPECT_EQ(found("both"), "both.safetensors");
+  EXPECT_EQ(find_model(folder.path() / "one.safetensors", "nowhere").filename(), "one.safetensors");
+}
+
+TEST(FindModel, ListsTheFoldersModels) {
+  const TemporaryFolder folder;
+  EXPECT_REFUSED(find_model("none", folder.path()), "holds no models");
+  EXPECT_REFUSED(find_model("none", "nowhere"), "nowhere holds no models");
+  for (const char* name : {"b.fp16.safetensors", "a.pth", "a.param", "README.md"}) {
+    folder.write(name, "");
+  }
+  EXPECT_REFUSED(find_model("none", folder.path()),
+                 "none: no such model file; the models in " + folder.path().string() + " are a, b");
+}
+
+}  // namespace
+}  // namespace upres

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/pth.h"
+
+#include <gtest/gtest.h>
+
+#include "support.h"
+#include "torch_file.h"
+
+namespace upres {
+namespace {
+
+StateDict read(const std::string& file) {
+  return read_pth(bytes_of(file));
+}
+
+std::vector<std::string> names(const StateDict& weights) {
+  std::vector<std::string> result;
+  for (const auto& [name, tensor] : weights) result.push_back(name);
+  return result;
+}
+
+const std::string kSixFloats = raw<float>({0, 1, 2, 3, 4, 5});
+
+PickledTensor six_floats(const std::string& name) {
+  return {.name = name, .shape = {2, 3}, .strides = {3, 1}, .storage_count = 6};
+}
+
+/// A file of one tensor over six floats.
+std::string small_file() {
+  return torch_file(pickled({six_floats("w")}), kSixFloats);
+}
+
+std::vector<float> values_of(const PickledTensor& tensor) {
+  return read(torch_file(pickled({tensor}), kSixFloats)).find(tensor.name)->to_floats();
+}
+
+TEST(Pth, ReadsATensor) {
+  const StateDict weights = read(small_file());
+  ASSERT_EQ(names(weights), std::vector<std::string>{"w"});
+  EXPECT_EQ(weights.find("w")->shape(), (Shape{2, 3}));
+  EXPECT_EQ(weights.find("w")->dtype(), DType::f32);
+  EXPECT_EQ(weights.find("w")->to_floats(), (std::vector<float>{0, 1, 2, 3, 4, 5}));
+}
+
+TEST(Pth, ReadsEveryElementType) {
+  const auto read_one = [](const std::string& type, const std::string& storage) {
+    const std::string pickle = pickled(
+        {{.name = "w", .shape = {2}, .strides = {1}, .storage_type = type, .storage_count = 2}});
+    const StateDict weights = read(torch_file(pickle, storage));
+    return std::pair(weights.find("w")->dtype(), weights.find("w")->to_floats());
+  };
+  const auto expect = [&](const std::string& type, const std::string& storage, DType dtype,
+                          std::vector<float> values) {
+    EXPECT_EQ(read_one(type, storage), std::pair(dtype, std::move(values))) << type;
+  };
+  expect("HalfStorage", raw<uint16_t>({0x3c00, 0xc000}), DType::f16, {1, -2});
+  expect("BFloat16Storage", raw<uint16_t>({0x3f80, 0xc000}), DType::bf16, {1, -2});
+  expect("FloatStorage", raw<float>({1, -2}), DType::f32, {1, -2});
+  expect("DoubleStorage", raw<double>({1, -2}), DType::f64, {1, -2});
+  expect("ByteStorage", raw<uint8_t>({1, 254}), DType::u8, {1, 254});
+  expect("CharStorage", raw<int8_t>({1, -2}), DType::i8, {1, -2});
+  expect("ShortStorage", raw<int16_t>({1, -2}), DType::i16, {1, -2});
+  expect("IntStorage", raw<int32_t>({1, -2}), DType::i32, {1, -2});
+  expect("LongStorage", raw<int64_t>({1, -2}), DType::i64, {1, -2});
+  expect("BoolStorage", raw<uint8_t>({1, 0}), DType::boolean, {1, 0});
+}
+
+TEST(Pth, MakesStridedTensorsContiguous) {
+  EXPECT_EQ(
+      values_of({.name = "transposed", .shape = {3, 2}, .strides = {1, 3}, .storage_count = 6}),
+      (std::vector<float>{0, 3, 1, 4, 2, 5}));
+  EXPECT_EQ(
+      values_of(
+          {.name = "every other", .shape = {2}, .strides = {2}, .offset = 1, .storage_count = 6}),
+      (std::vector<float>{1, 3}));
+  EXPECT_EQ(values_of({.name = "repeated",
+                       .shape = {2, 2},
+                       .strides = {0, 1},
+                       .offset = 2,
+                       .storage_count = 6}),
+            (std::vector<float>{2, 3, 2, 3}));
+  EXPECT_EQ(
+      values_of(
+          {.name = "stride of one row", .shape = {1, 3}, .strides = {77, 1}, .storage_count = 6}),
+      (std::vector<float>{0, 1, 2}));
+  EXPECT_EQ(
+      values_of({.name = "scalar", .shape = {}, .strides = {}, .offset = 5, .storage_count = 6}),
+      (std::vector<float>{5}));
+  EXPECT_EQ(
+      values_of(
+          {.name = "empty", .shape = {0, 3}, .strides = {3, 1}, .offset = 9, .storage_count = 6}),
+      (std::vector<float>{}));
+}
+
+TEST(Pth, ReadsTensorsThatShareAStorage) {
+  PickledTensor head{.name = "head", .shape = {4}, .strides = {1}, .storage_count = 6};
+  PickledTensor tail{.name = "tail", .shape = {4}, .strides = {1}, .offset = 2, .storage_count = 6};
+  const StateDict weights = read(torch_file(pickled({head, tail}), kSixFloats));
+  EXPECT_EQ(weights.find("head")->to_floats(), (std::vector<float>{0, 1, 2, 3}));
+  EXPECT_EQ(weights.find("tail")->to_floats(), (std::vector<float>{2, 3, 4, 5}));
+}
+
+TEST(Pth, PrefersTheAveragedWeights) {
+  PickleWriter pickle;
+  pickle.op('}').op('(');
+  for (const char* wrapper : {"net", "params", "params_ema", "state_dict"}) {
+    write_dict(pickle.text(wrapper), {six_floats(std::string("in ") + wrapper)});
+  }
+  EXPECT_EQ(names(read(torch_file(pickle.op('u').stop(), kSixFloats))),
+            std::vector<std::string>{"in params_ema"});
+}
+
+TEST(Pth, UnwrapsEachWrapper) {
+  for (const char* wrapper : {"params", "params_ema", "state_dict", "net"}) {
+    PickleWriter pickle;
+    write_dict(pickle.op('}').text(wrapper), {six_floats("w")}).op('s');
+    EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))), std::vector<std::string>{"w"});
+  }
+}
+
+TEST(Pth, PassesOverWhatIsNoTensor) {
+  PickleWriter pickle;
+  pickle.op('}').text("epoch").integer(7).op('s');
+  pickle.text("optimizer").op('}').integer(0).op(']').op('s').op('s');
+  write_tensor(pickle.text("w"), six_floats("w")).op('s');
+  EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))), std::vector<std::string>{"w"});
+}
+
+TEST(Pth, ReadsDeflatedEntriesFoldersAndAnyPrefix) {
+  const std::vector<ZipEntry> entries = {{"my model.pth/", ""},
+                                         {"my model.pth/data.pkl", pickled({six_floats("w")})},
+                                         {"my model.pth/data/", ""},
+                                         {"my model.pth/data/0", kSixFloats},
+                                         {"my model.pth/byteorder", "little"}};
+  for (const bool deflated : {false, true}) {
+    EXPECT_EQ(read(zip_of(entries, deflated)).find("w")->count(), 6);
+  }
+}
+
+// --- refusals ---
+
+TEST(Pth, RefusesOtherArchivesByWhatTheyAre) {
+  EXPECT_REFUSED(read(zip_of({{"word/document.xml", "<w/>"}})), "was not made by torch.save");
+  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"b/data.pkl", "N."}})), "two pickles");
+  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"a/constants.pkl", "N."}})), "TorchScript");
+  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"a/byteorder", "big"}})), "byte order 'big'");
+  EXPECT_REFUSED(read("PK\x03\x04 and nothing more"), "the zip archive is damaged");
+}
+
+TEST(Pth, RefusesFilesWithoutWeights) {
+  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}})), "holds no dict");
+  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "}."}})), "holds no weights");
+}
+
+TEST(Pth, RefusesAStorageOfAnotherSizeThanItsEntry) {
+  EXPECT_REFUSED(read(torch_file(pickled({six_floats("w")}), kSixFloats + "more")),
+                 "entry archive/data/0 has 28 bytes, its storage 6 x float32");
+  PickledTensor huge = six_floats("w");
+  huge.storage_count = INT64_MAX;
+  EXPECT_REFUSED(read(torch_file(pickled({huge}), kSixFloats)), "has 24 bytes");
+}
+
+TEST(Pth, LooksForStoragesInTheArchiveOnly) {
+  PickledTensor outside = six_floats("w");
+  outside.key = "../../../../../../etc/passwd";
+  EXPECT_REFUSED(read(torch_file(pickled({outside}), kSixFloats)),
+                 "has no entry archive/data/../../../../../../etc/passwd");
+}
+
+TEST(Pth, RefusesAChecksumThatDoesNotMatch) {
+  std::string file = small_file();
+  file[file.find(kSixFloats)] ^= 1;
+  EXPECT_REFUSED(read(file), "entry archive/data/0 is damaged: CRC error");
+}
+
+TEST(Pth, RefusesBombsBeforeInflatingThem) {
+  constexpr int64_t kCount = 8 << 20;
+  PickledTensor zeros{.name = "w", .shape = {kCount}, .strides = {1}, .storage_count = kCount};
+  const std::vector<ZipEntry> bomb = {{"a/data.pkl", pickled({zeros})},
+                                      {"a/data/0", std::string(size_t(kCount) * 4, '\0')}};
+  EXPECT_REFUSED(read(zip_of(bomb, true)), "more than 32 times the file's size");
+  EXPECT_EQ(refusal([&] { read(zip_of(bomb)); }), "");
+  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", std::string(9 << 20, 'N')}}, true)),
+                 "data.pkl has 9437184 bytes, more than 8388608");
+}
+
+TEST(Pth, RefusesManyTensorsOverOneStorage) {
+  constexpr int64_t kCount = 1 << 20;
+  std::vector<PickledTensor> tensors;
+  for (int i = 0; i < 100; ++i) {
+    tensors.push_back(
+        {.name = std::to_string(i), .shape = {kCount}, .strides = {1}, .storage_count = kCount});
+  }
+  const std::string file = torch_file(pickled(tensors), std::string(size_t(kCount) * 4, '\0'));
+  EXPECT_REFUSED(read(file), "more than 32 times the file's size");
+}
+
+TEST(Pth, RefusesAClaimOfGigabytes) {
+  constexpr int64_t kCount = 3 << 28;
+  PickledTensor claim{.name = "w", .shape = {kCount}, .strides = {1}, .storage_count = kCount};
+  std::string file = zip_of({{"a/data.pkl", pickled({claim})}, {"a/data/0", kSixFloats}}, true);
+  // The central directory's record of data/0 is the last; its uncompressed size is 24 bytes in.
+  const size_t record = file.rfind("PK\x01\x02");
+  const std::string size = raw<uint32_t>({uint32_t(kCount * 4)});
+  file.replace(record + 24, size.size(), size);
+  EXPECT_REFUSED(read(file), "more than 32 times the file's size");
+}
+
+TEST(Pth, RefusesTwoTensorsOfOneName) {
+  EXPECT_REFUSED(read(torch_file(pickled({six_floats("w"), six_floats("w")}), kSixFloats)),
+                 "two tensors are called w");
+}
+
+TEST(Pth, IsRefusedCutAnywhere) {
+  expect_refused_at_every_length(small_file(), read_pth);
+}
+
+TEST(Pth, ComesToNoHarmFromDamagedBytes) {
+  expect_no_harm_from_damaged_bytes(small_file(), read_pth);
+}
+
+}  // namespace
+}  // namespace upres
