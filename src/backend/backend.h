@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract between upres and what runs networks.
+//
+//   Device                what it is, its memory, which graph passes it wants
+//     └ load(graph)    → Engine      weights packed for the device; free of shapes
+//          └ open()    → Session     one stream of work
+//               ├ plan(size)         all that depends on a size, cached
+//               ├ submit(job)        returns at once; jobs finish in order
+//               └ wait()
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "frame/frame_view.h"
+#include "graph/graph.h"
+#include "tile/rect.h"
+
+namespace upres {
+
+/// What a device's engines can make use of; compile() runs the passes that need no more.
+struct Capabilities {
+  /// Convolutions take an Epilogue with activation and addends.
+  bool fused_epilogue = false;
+  /// A value can be a range of another's channels if its first channel is a multiple of this;
+  /// 0: it cannot.
+  int slice_alignment = 0;
+};
+
+/// One piece of work: runs the network over `read` of `src` and stores a part of the result.
+///
+///     src          the network's result            dst
+///     ┌──────┐     ┌ skip ─────────────┐           ┌────────────┐
+///     │ read │ x s │   ┌ write.size ┐  │     →     │   write    │
+///     └──────┘     └───┴────────────┴──┘           └────────────┘
+///
+/// `read` need not be a multiple of the graph's alignment: it is padded right and below by
+/// reflection. A gray `src` enters as three equal channels; a gray `dst` gets the BT.601 luma of
+/// the result. The frames stay valid until wait() has returned.
+struct Job {
+  FrameView src = {};
+  Rect read = {};  ///< within src
+  FrameView dst = {};
+  Rect write = {};  ///< within dst
+  Point skip = {};  ///< the result's pixel that lands on write's first one
+  /// Where set, engines that work inside submit() call it after every layer with the share of the
+  /// job that is done, 0..1. What it throws ends the job and comes out of submit().
+  std::function<void(double)> heartbeat = {};
+};
+
+/// One stream of work on an engine. Used by one thread at a time; sessions of one engine are
+/// independent of each other.
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  /// Prepares for jobs whose `read` is of this size: allocates the activations. False when there
+  /// is not enough memory; the session is then as it was. Planning a size again costs nothing
+  /// while it is cached; submit() plans by itself where needed.
+  [[nodiscard]] virtual bool plan(Size read) = 0;
+
+  /// Starts a job. Error{memory} when its size was not planned and does not fit.
+  virtual void submit(const Job& job) = 0;
+
+  /// Returns when all jobs are done. Errors of jobs that ran meanwhile are thrown here.
+  virtual void wait() = 0;
+};
+
+/// A network loaded on a device. Immutable; shared by threads. Outlives its sessions.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  virtual std::unique_ptr<Session> open() const = 0;
+
+  /// Device memory a session takes to plan this size, known before anything is allocated.
+  virtual size_t bytes_needed(Size read) const = 0;
+};
+
+/// How a device is to be used.
+struct DeviceOptions {
+  int threads = 0;          ///< of the processor, for engines that run there; 0: one per core
+  size_t memory_limit = 0;  ///< bytes a session's plan may take; 0: what the device has
+};
+
+/// A device that networks run on. Immutable; shared by threads. Outlives its engines.
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  virtual std::string name() const = 0;  ///< "AMD EPYC, 2 threads, AVX2"
+  virtual Capabilities capabilities() const = 0;
+  /// Memory that a plan may take now, in bytes.
+  virtual size_t memory_available() const = 0;
+
+  /// Packs the weights of a verified graph. The graph may hold what capabilities() promises.
+  virtual std::unique_ptr<Engine> load(const Graph& graph) const = 0;
+};
+
+/// Opens a device of the backend `name` ("auto", "cpu", "reference"). Error{usage} when there is
+/// no such backend.
+std::unique_ptr<Device> open_device(const std::string& name, const DeviceOptions& options);
+
+}  // namespace upres

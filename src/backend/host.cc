@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/host.h"
+
+#include <omp.h>
+
+#include <cstdint>
+#include <list>
+#include <utility>
+
+#include "base/error.h"
+#include "base/system.h"
+#include "tensor/tensor.h"
+
+namespace upres {
+namespace {
+
+// A picture cut into tiles has at most four sizes of them; twice that serves colour and alpha of a
+// folder of pictures. A plan holds no activations, so a cached one is small.
+constexpr size_t kCachedPlans = 8;
+
+/// body(first, last) over the rows 0..count-1, shared out to all threads.
+template <typename Body>
+void parallel_rows(int count, Body&& body) {
+#pragma omp parallel
+  {
+    const int threads = omp_get_num_threads();
+    const int thread = omp_get_thread_num();
+    const auto begin = [&](int index) { return int(int64_t(count) * index / threads); };
+    body(begin(thread), begin(thread + 1));
+  }
+}
+
+class HostSession : public Session {
+ public:
+  explicit HostSession(const HostEngine& engine) : engine_(engine) {}
+
+  bool plan(Size read) override { return find_or_make(engine_.padded(read)) != nullptr; }
+
+  void submit(const Job& job) override {
+    omp_set_num_threads(thread_count(engine_.options()));
+    const Size padded = engine_.padded(job.read.size());
+    const Plan* plan = find_or_make(padded);
+    if (!plan) {
+      fail(ErrorCode::memory, "a tile of {}x{} pixels needs {} MiB of memory; use a smaller tile",
+           padded.width, padded.height, engine_.bytes_needed(padded) >> 20);
+    }
+    const auto values = [&](ValueId id) {
+      return engine_.layout(id, padded, arena_.data() + plan->arena.offsets[size_t(id)]);
+    };
+    const Activations input = values(engine_.graph().input());
+    parallel_rows(padded.height, [&](int first, int last) {
+      gather(job.src, job.read, input, padded.width, first, last);
+    });
+    for (size_t node = 0; node < engine_.graph().nodes().size(); ++node) {
+      plan->program->run(node, arena_.data());
+      if (job.heartbeat) job.heartbeat(engine_.share_done()[node]);
+    }
+    Activations result = values(engine_.graph().output());
+    result.data = result.pixel(job.skip.x, job.skip.y);
+    parallel_rows(job.write.height, [&](int first, int last) {
+      store(result, job.dst, job.write, first, last);
+    });
+  }
+
+  void wait() override {}
+
+ private:
+  struct Plan {
+    Size padded;
+    ArenaPlan arena;
+    std::unique_ptr<HostProgram> program;
+  };
+
+  /// Null when there is not enough memory.
+  const Plan* find_or_make(Size padded) {
+    for (auto plan = plans_.begin(); plan != plans_.end(); ++plan) {
+      if (plan->padded != padded) continue;
+      plans_.splice(plans_.begin(), plans_, plan);  // the most recently used comes first
+      return &plans_.front();
+    }
+    ArenaPlan arena = engine_.plan_arena(padded);
+    if (!reserve(arena.size_bytes)) return nullptr;
+    auto program = engine_.prepare(padded, arena);
+    plans_.push_front({padded, std::move(arena), std::move(program)});
+    if (plans_.size() > kCachedPlans) plans_.pop_back();
+    return &plans_.front();
+  }
+
+  bool reserve(size_t size_bytes) {
+    if (size_bytes <= arena_.size_bytes()) return true;
+    if (size_bytes > memory_available(engine_.options())) return false;
+    try {
+      arena_ = Buffer(size_bytes);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::memory) throw;
+      return false;
+    }
+    return true;
+  }
+
+  const HostEngine& engine_;
+  Buffer arena_;  ///< as large as the largest plan needs
+  std::list<Plan> plans_;
+};
+
+}  // namespace
+
+HostEngine::HostEngine(Graph graph, const DeviceOptions& options)
+    : graph_(std::move(graph)), options_(options), alignment_(footprint(graph_).alignment) {
+  const double total = flops_per_pixel(graph_);
+  double done = 0;
+  for (const Node& node : graph_.nodes()) {
+    done += flops_per_pixel(graph_, node);
+    share_done_.push_back(total > 0 ? done / total : 1);
+  }
+}
+
+std::unique_ptr<Session> HostEngine::open() const { return std::make_unique<HostSession>(*this); }
+
+size_t HostEngine::bytes_needed(Size read) const { return plan_arena(padded(read)).size_bytes; }
+
+Size HostEngine::padded(Size read) const {
+  const auto round_up = [&](int side) { return (side + alignment_ - 1) / alignment_ * alignment_; };
+  return {round_up(read.width), round_up(read.height)};
+}
+
+ArenaPlan HostEngine::plan_arena(Size padded) const {
+  return upres::plan_arena(graph_, [&](ValueId id) { return storage_bytes(id, padded); });
+}
+
+size_t memory_available(const DeviceOptions& options) {
+  return options.memory_limit > 0 ? options.memory_limit : available_memory();
+}
+
+int thread_count(const DeviceOptions& options) {
+  return options.threads > 0 ? options.threads : processor_count();
+}
+
+}  // namespace upres

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What engines on the processor share: sessions, the arena, a cache of plans, and the way of a
+// picture's samples in and out. A backend adds its layout and its operators.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+#include "graph/arena.h"
+#include "graph/footprint.h"
+#include "graph/graph.h"
+#include "pixel/convert.h"
+
+namespace upres {
+
+/// A network made ready for one size.
+class HostProgram {
+ public:
+  virtual ~HostProgram() = default;
+  /// Runs one node of the graph over an arena. Called for all nodes in order.
+  virtual void run(size_t node, std::byte* arena) = 0;
+};
+
+/// An engine whose sessions finish each job inside submit().
+class HostEngine : public Engine {
+ public:
+  std::unique_ptr<Session> open() const final;
+  size_t bytes_needed(Size read) const final;
+
+  const Graph& graph() const { return graph_; }
+  const DeviceOptions& options() const { return options_; }
+  /// The share of all arithmetic that is done after each node, 0..1.
+  const std::vector<double>& share_done() const { return share_done_; }
+
+  /// `read` rounded up to the graph's alignment: the size the network runs at.
+  Size padded(Size read) const;
+  ArenaPlan plan_arena(Size padded) const;
+
+  /// Bytes of a storage for an input of the size `padded`.
+  virtual size_t storage_bytes(ValueId storage, Size padded) const = 0;
+  /// How the values of an input or output at `memory` are addressed.
+  virtual Activations layout(ValueId value, Size padded, std::byte* memory) const = 0;
+  /// Everything that depends on the size, save the arena's address.
+  virtual std::unique_ptr<HostProgram> prepare(Size padded, const ArenaPlan& arena) const = 0;
+
+ protected:
+  HostEngine(Graph graph, const DeviceOptions& options);
+
+  Graph graph_;
+
+ private:
+  DeviceOptions options_;
+  int alignment_;
+  std::vector<double> share_done_;
+};
+
+/// Memory a plan may take: the options' limit, or what the machine has left.
+size_t memory_available(const DeviceOptions& options);
+
+/// The options' threads, or one per processor.
+int thread_count(const DeviceOptions& options);
+
+}  // namespace upres

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/reference/reference.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "backend/host.h"
+
+namespace upres {
+namespace {
+
+/// A value: `channels` planes of height x width floats.
+struct Planes {
+  float* data;
+  int channels;
+  int height;
+  int width;
+
+  float* row(int c, int y) const {
+    return data + (ptrdiff_t(c) * height + y) * ptrdiff_t(width);
+  }
+  float& at(int c, int y, int x) const { return row(c, y)[x]; }
+  size_t count() const { return size_t(channels) * size_t(height) * size_t(width); }
+};
+
+float slope_of(const Activation& activation, int channel) {
+  const auto& slopes = activation.slopes;
+  return slopes.size() == 1 ? slopes[0] : slopes[size_t(channel)];
+}
+
+void activate_row(const Activation& activation, int channel, float* row, int width) {
+  if (activation.kind == Activation::Kind::none) return;
+  const float slope = slope_of(activation, channel);
+  for (int x = 0; x < width; ++x) row[x] = row[x] > 0 ? row[x] : row[x] * slope;
+}
+
+/// out[x] += weight * in[x + shift] where x + shift is inside the row.
+void add_shifted(float* out, const float* in, int width, int shift, float weight) {
+  const int first = std::max(0, -shift);
+  const int last = std::min(width, width - shift);
+  for (int x = first; x < last; ++x) out[x] += weight * in[x + shift];
+}
+
+/// One node at work on planes.
+struct Run {
+  const std::vector<Planes>& in;  ///< what the node reads: inputs, then addends
+  const Planes& out;
+
+  void operator()(const Conv2d& conv) const {
+    const int reach = conv.kernel / 2;
+    for (int o = 0; o < out.channels; ++o) {
+      for (int y = 0; y < out.height; ++y) {
+        float* row = out.row(o, y);
+        std::fill(row, row + out.width, (*conv.biases)[size_t(o)]);
+        const float* weight =
+            conv.weights->data() + size_t(o) * size_t(in[0].channels * conv.kernel * conv.kernel);
+        for (int c = 0; c < in[0].channels; ++c) {
+          for (int dy = -reach; dy <= reach; ++dy) {
+            for (int dx = -reach; dx <= reach; ++dx, ++weight) {
+              if (y + dy < 0 || y + dy >= out.height) continue;
+              add_shifted(row, in[0].row(c, y + dy), out.width, dx, *weight);
+            }
+          }
+        }
+        activate_row(conv.epilogue.activation, o, row, out.width);
+        for (size_t i = 0; i < conv.epilogue.addends.size(); ++i) {
+          add_shifted(row, in[1 + i].row(o, y), out.width, 0, conv.epilogue.addends[i].scale);
+        }
+      }
+    }
+  }
+  void operator()(const Activate& op) const {
+    std::copy_n(in[0].data, in[0].count(), out.data);
+    for (int c = 0; c < out.channels; ++c) {
+      for (int y = 0; y < out.height; ++y) activate_row(op.activation, c, out.row(c, y), out.width);
+    }
+  }
+  void operator()(const Add&) const {
+    std::transform(in[0].data, in[0].data + in[0].count(), in[1].data, out.data, std::plus<>());
+  }
+  void operator()(const Scale& op) const {
+    std::transform(in[0].data, in[0].data + in[0].count(), out.data,
+                   [&](float value) { return value * op.factor; });
+  }
+  void operator()(const Concat&) const {
+    float* to = out.data;
+    for (const Planes& input : in) to = std::copy_n(input.data, input.count(), to);
+  }
+  void operator()(const Upsample& op) const {
+    for (int c = 0; c < out.channels; ++c) {
+      for (int y = 0; y < out.height; ++y) {
+        for (int x = 0; x < out.width; ++x) {
+          out.at(c, y, x) = in[0].at(c, y / op.factor, x / op.factor);
+        }
+      }
+    }
+  }
+  void operator()(const PixelShuffle& op) const { shuffle(op.factor, out, in[0], false); }
+  void operator()(const PixelUnshuffle& op) const { shuffle(op.factor, in[0], out, true); }
+
+ private:
+  /// Moves values between `fine`, and `coarse` with factor^2 as many channels.
+  static void shuffle(int factor, const Planes& fine, const Planes& coarse, bool to_coarse) {
+    for (int c = 0; c < fine.channels; ++c) {
+      for (int y = 0; y < fine.height; ++y) {
+        for (int x = 0; x < fine.width; ++x) {
+          const int channel = (c * factor + y % factor) * factor + x % factor;
+          float& one = coarse.at(channel, y / factor, x / factor);
+          float& other = fine.at(c, y, x);
+          (to_coarse ? one : other) = to_coarse ? other : one;
+        }
+      }
+    }
+  }
+};
+
+class ReferenceEngine;
+
+class ReferenceProgram : public HostProgram {
+ public:
+  ReferenceProgram(const ReferenceEngine& engine, Size padded, ArenaPlan arena)
+      : engine_(engine), padded_(padded), arena_(std::move(arena)) {}
+  void run(size_t node, std::byte* arena) override;
+
+ private:
+  const ReferenceEngine& engine_;
+  Size padded_;
+  ArenaPlan arena_;
+};
+
+class ReferenceEngine : public HostEngine {
+ public:
+  ReferenceEngine(const Graph& graph, const DeviceOptions& options) : HostEngine(graph, options) {}
+
+  size_t storage_bytes(ValueId storage, Size padded) const override {
+    return planes(storage, padded, nullptr).count() * sizeof(float);
+  }
+  Activations layout(ValueId value, Size padded, std::byte* memory) const override {
+    const Planes p = planes(value, padded, memory);
+    return {p.data, p.channels, ptrdiff_t(p.height) * p.width, p.width, 1};
+  }
+  std::unique_ptr<HostProgram> prepare(Size padded, const ArenaPlan& arena) const override {
+    return std::make_unique<ReferenceProgram>(*this, padded, arena);
+  }
+
+  /// A value whose storage begins at `memory`.
+  Planes planes(ValueId id, Size padded, std::byte* memory) const {
+    const Value& value = graph().value(id);
+    const Size size = graph().size_of(id, padded);
+    auto* first = reinterpret_cast<float*>(memory);
+    return {first + ptrdiff_t(value.channel_offset) * size.width * size.height, value.channels,
+            size.height, size.width};
+  }
+};
+
+void ReferenceProgram::run(size_t index, std::byte* arena) {
+  const auto planes = [&](ValueId id) {
+    return engine_.planes(id, padded_, arena + arena_.offsets[size_t(id)]);
+  };
+  const Node& node = engine_.graph().nodes()[index];
+  std::vector<Planes> in;
+  for (const ValueId id : reads(node)) in.push_back(planes(id));
+  std::visit(Run{in, planes(node.output)}, node.op);
+}
+
+class ReferenceDevice : public Device {
+ public:
+  explicit ReferenceDevice(const DeviceOptions& options) : options_(options) {
+    options_.threads = 1;
+  }
+
+  std::string name() const override { return "reference (plain loops, 1 thread)"; }
+  Capabilities capabilities() const override {
+    return {.fused_epilogue = true, .slice_alignment = 1};
+  }
+  size_t memory_available() const override { return upres::memory_available(options_); }
+  std::unique_ptr<Engine> load(const Graph& graph) const override {
+    return std::make_unique<ReferenceEngine>(graph, options_);
+  }
+
+ private:
+  DeviceOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Device> open_reference_device(const DeviceOptions& options) {
+  return std::make_unique<ReferenceDevice>(options);
+}
+
+}  // namespace upres

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <string_view>
+
+#include "backend/backend.h"
+#include "backend/cpu/cpu.h"
+#include "backend/reference/reference.h"
+#include "base/error.h"
+
+namespace upres {
+namespace {
+
+struct Backend {
+  std::string_view name;
+  std::unique_ptr<Device> (*open)(const DeviceOptions& options);
+};
+
+// In the order in which `auto` prefers them.
+constexpr std::array kBackends{
+    Backend{"cpu", open_cpu_device},
+    Backend{"reference", open_reference_device},
+};
+
+}  // namespace
+
+std::unique_ptr<Device> open_device(const std::string& name, const DeviceOptions& options) {
+  if (name == "auto") return kBackends.front().open(options);
+  std::string known = "auto";
+  for (const Backend& backend : kBackends) {
+    if (backend.name == name) return backend.open(options);
+    known += fmt::format(", {}", backend.name);
+  }
+  fail(ErrorCode::usage, "there is no backend {}; this build has {}", name, known);
+}
+
+}  // namespace upres

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// One suite that every backend passes: the engine contract by use, and its results against plain
+// arithmetic on the unfused graph.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+
+#include "backend/backend.h"
+#include "base/error.h"
+#include "compile/compile.h"
+#include "pixel/convert.h"
+#include "support/networks.h"
+
+namespace upres {
+namespace {
+
+using test::Random;
+
+struct Backend {
+  const char* name;
+  float tolerance;  ///< largest difference to the reference on the unfused graph, of values about 1
+};
+constexpr Backend kBackends[] = {{"reference", 2e-5f}, {"cpu", 2e-5f}};
+
+
+/// The network's raw result for a whole picture, from memory that held NaN before.
+Frame run(const Graph& graph, Session& session, const Frame& picture) {
+  const Size size = picture.size();
+  Frame result({size.width * graph.scale(), size.height * graph.scale()}, SampleType::f32, 3);
+  std::memset(result.data(), 0xff, result.total_bytes());
+  session.submit({.src = picture.colour(),
+                  .read = whole(size),
+                  .dst = result.colour(),
+                  .write = whole(result.size())});
+  session.wait();
+  return result;
+}
+
+/// The same by the reference, no pass run: every operator as the model file has it.
+Frame expected(const Graph& graph, const Frame& picture) {
+  const auto device = open_device("reference", {});
+  const auto engine = device->load(graph);
+  return run(graph, *engine->open(), picture);
+}
+
+std::span<const float> floats(const Frame& frame) {
+  return {reinterpret_cast<const float*>(frame.data()), frame.total_bytes() / sizeof(float)};
+}
+
+/// The largest difference; infinite where one of the values is not a number.
+float largest_difference(const Frame& a, const Frame& b) {
+  float largest = 0;
+  for (size_t i = 0; i < floats(a).size(); ++i) {
+    const float difference = std::abs(floats(a)[i] - floats(b)[i]);
+    if (!(difference <= largest)) largest = difference;
+    if (std::isnan(difference)) return std::numeric_limits<float>::infinity();
+  }
+  return largest;
+}
+
+class Conformance : public testing::TestWithParam<Backend> {
+ protected:
+  std::unique_ptr<Device> device_ = open_device(GetParam().name, {.threads = 2});
+  Random random_{20261124};
+
+  void expect_same(const Graph& graph, Session& session, Size size) {
+    const Frame picture = test::random_frame(random_, size, SampleType::u8, 3);
+    EXPECT_LE(largest_difference(run(graph, session, picture), expected(graph, picture)),
+              GetParam().tolerance)
+        << size.width << "x" << size.height;
+  }
+};
+
+TEST_P(Conformance, EveryNetworkAtManySizesEqualsTheUnfusedReference) {
+  struct Case {
+    const char* name;
+    Graph graph;
+  };
+  const Case cases[] = {
+      {"srvgg 16x3 x4", test::srvgg(random_, 16, 3, 4)},
+      {"srvgg 24x2 x2, channels no multiple of a vector", test::srvgg(random_, 24, 2, 2)},
+      {"srvgg 5x1 x3", test::srvgg(random_, 5, 1, 3)},
+      {"rrdbnet 32/16 x4", test::rrdbnet(random_, 32, 16, 1)},
+      {"rrdbnet 8/4 x4, slices no multiple of a vector", test::rrdbnet(random_, 8, 4, 2)},
+      {"rrdbnet 16/16 x2", test::rrdbnet(random_, 16, 16, 1, 2)},
+      {"rrdbnet 8/8 x1", test::rrdbnet(random_, 8, 8, 1, 4)},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const auto engine = compile(c.graph, *device_);
+    const auto session = engine->open();
+    for (const Size size : {Size{1, 1}, Size{2, 1}, Size{3, 7}, Size{16, 16}, Size{33, 18}}) {
+      expect_same(c.graph, *session, size);
+    }
+  }
+}
+
+TEST_P(Conformance, EveryEpilogueEqualsTheUnfusedReference) {
+  const Activation activations[] = {{},
+                                    {Activation::Kind::relu, {0}},
+                                    test::leaky_relu(0.2f),
+                                    test::leaky_relu(-0.3f),
+                                    test::leaky_relu(1.5f),
+                                    test::random_prelu(random_, 16)};
+  for (const Activation& activation : activations) {
+    for (const int addends : {0, 1, 2}) {
+      for (const int kernel : {1, 3, 5}) {
+        SCOPED_TRACE(testing::Message() << "activation " << int(activation.kind) << ", " << addends
+                                        << " addends, kernel " << kernel);
+        Graph graph;
+        ValueId x = graph.add("first", test::random_conv(random_, 3, 16), {graph.add_input(3)});
+        const ValueId first = x;
+        const ValueId other = graph.add("other", test::random_conv(random_, 16, 16), {first});
+        x = graph.add("conv", test::random_conv(random_, 16, 16, kernel), {first});
+        if (activation.kind != Activation::Kind::none) {
+          x = graph.add("act", Activate{activation}, {x});
+        }
+        if (addends > 0) x = graph.add("add1", Add{}, {x, other});
+        if (addends > 1) {
+          x = graph.add("add2", Add{}, {first, graph.add("scale", Scale{0.2f}, {x})});
+        }
+        graph.set_output(graph.add("last", test::random_conv(random_, 16, 3), {x}));
+        const auto engine = compile(graph, *device_);
+        const auto session = engine->open();
+        expect_same(graph, *session, {13, 9});
+      }
+    }
+  }
+}
+
+TEST_P(Conformance, OperatorsOutsideOfConvolutionsEqualTheReference) {
+  Graph graph;
+  const ValueId in = graph.add_input(3);
+  const ValueId a = graph.add("a", test::random_conv(random_, 3, 12), {in});
+  const ValueId relu = graph.add("relu", Activate{test::leaky_relu(0.1f)}, {a});
+  const ValueId scale = graph.add("scale", Scale{-0.5f}, {a});
+  const ValueId stack = graph.add("stack", Concat{}, {relu, scale, relu, in});
+  const ValueId b = graph.add("b", test::random_conv(random_, 39, 12), {stack});
+  const ValueId up = graph.add("up", Upsample{3}, {graph.add("add", Add{}, {b, relu})});
+  const ValueId wide = graph.add("wide", test::random_conv(random_, 12, 12), {up});
+  graph.set_output(graph.add("shuffle", PixelShuffle{2}, {wide}));
+  const auto engine = compile(graph, *device_);
+  const auto session = engine->open();
+  expect_same(graph, *session, {7, 5});
+}
+
+TEST_P(Conformance, ASessionTakesSizesInAnyOrder) {
+  const Graph graph = test::rrdbnet(random_, 16, 8, 1);
+  const auto engine = compile(graph, *device_);
+  const auto session = engine->open();
+  for (const int side : {20, 3, 20, 31, 1, 8, 9, 10, 11, 12, 13, 14, 20}) {
+    expect_same(graph, *session, {side, 33 - side});
+  }
+}
+
+TEST_P(Conformance, SessionsOfOneEngineDoNotDisturbEachOther) {
+  const Graph graph = test::srvgg(random_, 16, 2, 2);
+  const auto engine = compile(graph, *device_);
+  const auto one = engine->open();
+  const auto other = engine->open();
+  const Frame a = test::random_frame(random_, {17, 9}, SampleType::u8, 3);
+  const Frame b = test::random_frame(random_, {17, 9}, SampleType::u8, 3);
+  const Frame before = run(graph, *one, a);
+  run(graph, *other, b);
+  EXPECT_EQ(largest_difference(run(graph, *one, a), before), 0);
+}
+
+TEST_P(Conformance, TheSameJobGivesTheSameBytes) {
+  const Graph graph = test::rrdbnet(random_, 16, 16, 1);
+  const auto engine = compile(graph, *device_);
+  const Frame picture = test::random_frame(random_, {40, 30}, SampleType::u8, 3);
+  const Frame once = run(graph, *engine->open(), picture);
+  const Frame again = run(graph, *engine->open(), picture);
+  EXPECT_EQ(std::memcmp(once.data(), again.data(), once.total_bytes()), 0);
+}
+
+TEST_P(Conformance, APlanThatDoesNotFitIsRefusedAndHarmsNothing) {
+  const Graph graph = test::srvgg(random_, 16, 2, 2);
+  const size_t enough = compile(graph, *device_)->bytes_needed({20, 20});
+  const auto small = open_device(GetParam().name, {.threads = 1, .memory_limit = enough});
+  const auto engine = compile(graph, *small);
+  const auto session = engine->open();
+  EXPECT_TRUE(session->plan({20, 20}));
+  EXPECT_FALSE(session->plan({200, 200}));
+  expect_same(graph, *session, {20, 20});
+  const Frame large = test::random_frame(random_, {200, 200}, SampleType::u8, 3);
+  try {
+    run(graph, *session, large);
+    FAIL() << "a job beyond the limit ran";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::memory);
+  }
+  expect_same(graph, *session, {10, 40});
+}
+
+TEST_P(Conformance, BytesNeededGrowsWithTheSizeAndIsNotZero) {
+  const auto engine = compile(test::srvgg(random_, 16, 2, 2), *device_);
+  EXPECT_GT(engine->bytes_needed({1, 1}), 0u);
+  EXPECT_GT(engine->bytes_needed({64, 64}), engine->bytes_needed({32, 32}));
+}
+
+TEST_P(Conformance, AJobReadsAndWritesOnlyItsRectangles) {
+  const Graph graph = test::srvgg(random_, 8, 1, 2);
+  const auto engine = compile(graph, *device_);
+  const auto session = engine->open();
+  const Frame picture = test::random_frame(random_, {30, 20}, SampleType::u8, 3);
+  Frame cut({9, 8}, SampleType::u8, 3);
+  for (int y = 0; y < 8; ++y) {
+    std::memcpy(cut.data() + size_t(y) * cut.row_bytes(),
+                picture.data() + size_t(y + 7) * picture.row_bytes() + 5 * 3, cut.row_bytes());
+  }
+  const Frame whole_cut = run(graph, *session, cut);
+
+  Frame canvas({40, 40}, SampleType::f32, 3);
+  std::fill_n(reinterpret_cast<float*>(canvas.data()), 40 * 40 * 3, -7.0f);
+  const Rect write{11, 13, 10, 9};
+  const Point skip{3, 4};
+  session->submit({.src = picture.colour(),
+                   .read = {5, 7, 9, 8},
+                   .dst = canvas.colour(),
+                   .write = write,
+                   .skip = skip});
+  session->wait();
+  for (int y = 0; y < 40; ++y) {
+    for (int x = 0; x < 40; ++x) {
+      const bool inside = x >= write.x && x < write.right() && y >= write.y && y < write.bottom();
+      const float value = floats(canvas)[size_t((y * 40 + x) * 3)];
+      const int from = (y - write.y + skip.y) * 18 + x - write.x + skip.x;
+      ASSERT_EQ(value, inside ? floats(whole_cut)[size_t(from * 3)] : -7.0f) << x << "," << y;
+    }
+  }
+}
+
+TEST_P(Conformance, GrayEntersAsThreeChannelsAndReturnsAsLuma) {
+  const Graph graph = test::srvgg(random_, 8, 1, 2);
+  const auto engine = compile(graph, *device_);
+  const auto session = engine->open();
+  const Frame gray = test::random_frame(random_, {12, 10}, SampleType::u16, 1);
+  Frame rgb({12, 10}, SampleType::u16, 3);
+  for (size_t i = 0; i < 12 * 10 * 3; ++i) {
+    reinterpret_cast<uint16_t*>(rgb.data())[i] =
+        reinterpret_cast<const uint16_t*>(gray.data())[i / 3];
+  }
+  const Frame colour = run(graph, *session, rgb);
+  Frame result({24, 20}, SampleType::u8, 1);
+  session->submit({.src = gray.colour(),
+                   .read = whole(gray.size()),
+                   .dst = result.colour(),
+                   .write = whole(result.size())});
+  session->wait();
+  for (size_t i = 0; i < 24 * 20; ++i) {
+    const float* p = floats(colour).data() + i * 3;
+    const float y = luma(p[0], p[1], p[2]) * 255;
+    EXPECT_NEAR(float(result.data()[i]), y, 0.51f);
+  }
+}
+
+TEST_P(Conformance, TheHeartbeatRisesToOneAndCanEndTheJob) {
+  const Graph graph = test::srvgg(random_, 8, 2, 2);
+  const auto engine = compile(graph, *device_);
+  const auto session = engine->open();
+  const Frame picture = test::random_frame(random_, {12, 10}, SampleType::u8, 3);
+  Frame result({24, 20}, SampleType::u8, 3);
+  double share = 0;
+  Job job{.src = picture.colour(),
+          .read = whole(picture.size()),
+          .dst = result.colour(),
+          .write = whole(result.size())};
+  job.heartbeat = [&](double done) {
+    EXPECT_GE(done, share);
+    share = done;
+  };
+  session->submit(job);
+  session->wait();
+  EXPECT_DOUBLE_EQ(share, 1);
+  job.heartbeat = [](double) { throw Error(ErrorCode::interrupted, "enough"); };
+  EXPECT_THROW(session->submit(job), Error);
+  expect_same(graph, *session, {12, 10});
+}
+
+INSTANTIATE_TEST_SUITE_P(AllBackends, Conformance, testing::ValuesIn(kBackends),
+                         [](const auto& backend) { return std::string(backend.param.name); });
+
+TEST(OpenDevice, RefusesAnUnknownBackendAndListsThoseThereAre) {
+  try {
+    open_device("vulkan", {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::usage);
+    EXPECT_STREQ(error.what(), "there is no backend vulkan; this build has auto, cpu, reference");
+  }
+}
+
+}  // namespace
+}  // namespace upres
