@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of the program; each has a file of its own.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <stop_token>
+
+namespace upres {
+
+/// A command that was added to the program's command line.
+struct Command {
+  CLI::App* parser;
+  /// Does what was asked for, after parsing; returns the exit code. What ends all of its work is
+  /// thrown. Looks at the token, and ends with Error{interrupted} after a stop request.
+  std::function<int(std::stop_token)> run;
+};
+
+/// upres image IN… -o OUT: upscales pictures.
+Command add_image_command(CLI::App& program);
+
+/// upres info MODEL: what a model file holds.
+Command add_info_command(CLI::App& program);
+
+}  // namespace upres

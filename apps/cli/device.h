@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options that choose what runs the network.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace upres {
+
+struct DeviceChoice {
+  std::string backend = "auto";
+  std::vector<int> gpus;        ///< -1: none, the processor
+  std::string device = "auto";  ///< a backend or a GPU
+  int threads = 0;              ///< 0: one per processor
+};
+
+/// Adds -b, -g, --device and -j. `choice` must live until the command line is parsed.
+void add_device_options(CLI::App& command, DeviceChoice& choice);
+
+/// Opens what was chosen. Error{usage} when the options contradict each other, Error{device} when
+/// there is no such GPU.
+std::unique_ptr<Device> open_device(const DeviceChoice& choice);
+
+}  // namespace upres
