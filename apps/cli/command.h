@@ -13,7 +13,7 @@ struct Command {
   CLI::App* parser;
   /// Does what was asked for, after parsing; returns the exit code. What ends all of its work is
   /// thrown. Looks at the token, and ends with Error{interrupted} after a stop request.
-  std::function<int(std::stop_token)> run;
+  std::function<int(const std::stop_token&)> run;
 };
 
 /// upres image IN… -o OUT: upscales pictures.

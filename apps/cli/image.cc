@@ -130,6 +130,12 @@ void check_memory(size_t needed, const fs::path& picture) {
   }
 }
 
+std::string description(const TileGrid& grid) {
+  const Size largest = grid.largest();
+  return fmt::format("tiles   {} x {}, of up to {}x{} pixels", grid.columns(), grid.rows(),
+                     largest.width, largest.height);
+}
+
 /// A network on a device, ready to run.
 struct Loaded {
   Loaded(const Device& device, const ImageOptions& options)
@@ -223,6 +229,7 @@ class ImageRun {
     ProgressMeter meter(console_, task.input.filename().string());
     const UpscaleEvents events{
         .progress = [&](const Progress& progress) { meter.update(progress); },
+        .planned = [&](const TileGrid& grid) { console_.detail(description(grid)); },
         .notice = [&](const std::string& sentence) { console_.notice(sentence); }};
     return upscaler.run(picture, options_.scale, events, stop_);
   }
@@ -255,7 +262,8 @@ Command add_image_command(CLI::App& program) {
   CLI::App* parser = program.add_subcommand("image", "Upscale pictures");
   const auto options = std::make_shared<ImageOptions>();
   add_options(*parser, *options);
-  return {parser, [options](std::stop_token stop) { return ImageRun(*options, stop).run(); }};
+  return {parser,
+          [options](const std::stop_token& stop) { return ImageRun(*options, stop).run(); }};
 }
 
 }  // namespace upres

@@ -90,7 +90,7 @@ Command add_info_command(CLI::App& program) {
       ->option_text("NAME")
       ->needs(print_graph)
       ->group("Graph");
-  return {parser, [options](std::stop_token) { return run(*options); }};
+  return {parser, [options](const std::stop_token&) { return run(*options); }};
 }
 
 }  // namespace upres

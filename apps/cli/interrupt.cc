@@ -2,9 +2,9 @@
 #include "interrupt.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <thread>
 
 #include "base/error.h"

@@ -2,10 +2,10 @@
 // The program: parses the command line, runs a command, turns what it throws into one line and an
 // exit code.
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cctype>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -38,7 +38,7 @@ class ShortHelp : public CLI::Formatter {
     return CLI::detail::find_and_replace(Formatter::make_help(app, name, mode), "\n\n\n", "\n\n");
   }
   std::string make_option_opts(const CLI::Option* option) const override {
-    const std::string text = option->get_option_text();
+    const std::string& text = option->get_option_text();
     return text.empty() ? "" : " " + text;
   }
 };
@@ -51,7 +51,7 @@ class ShortHelp : public CLI::Formatter {
   fail(ErrorCode::usage, "{}; see upres{} --help", what, command);
 }
 
-int run(int argc, char** argv, std::stop_token stop) {
+int run(int argc, char** argv, const std::stop_token& stop) {
   CLI::App program("Upscales pictures with Real-ESRGAN-class networks.", "upres");
   program.set_version_flag("--version", "upres " UPRES_VERSION, "Print the version");
   program.set_help_flag("-h,--help", "Print this help");
@@ -77,7 +77,7 @@ int run(int argc, char** argv, std::stop_token stop) {
 
 int main(int argc, char** argv) {
   upres::open_standard_streams();
-  signal(SIGXFSZ, SIG_IGN);  // a file over the user's limit is a failed write, not the end
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the user's limit is a failed write, not the end
   const std::stop_token stop = upres::stop_on_interrupt();
   try {
     return upres::run(argc, argv, stop);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace upres {
@@ -28,9 +29,9 @@ struct Pace {
 
 /// "0:07", "12:30", "1:02:03".
 std::string clock_text(double seconds) {
-  const auto whole = int64_t(seconds + 0.5);
-  const int64_t hours = whole / 3600;
-  const int64_t minutes = whole / 60 % 60;
+  const auto whole = std::lround(seconds);
+  const long hours = whole / 3600;
+  const long minutes = whole / 60 % 60;
   return hours > 0 ? fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60)
                    : fmt::format("{}:{:02}", minutes, whole % 60);
 }
@@ -42,7 +43,7 @@ std::string pace_text(const Pace& pace) {
 /// "name  42 % [#####.....]  1.30 Mpx/s  0:12 left", in at most `columns`: the bar shrinks first,
 /// then the name goes, then the bar.
 std::string bar_text(const std::string& name, const Pace& pace, int columns) {
-  const std::string percent = fmt::format("{:3} %", int(pace.share * 100));
+  std::string percent = fmt::format("{:3} %", int(pace.share * 100));
   const std::string rest = pace_text(pace);
   const int without_name = columns - int(percent.size() + rest.size()) - 5;  // blanks, brackets
   const int with_name = without_name - int(name.size()) - 2;

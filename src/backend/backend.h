@@ -92,8 +92,9 @@ class Device {
 
   virtual std::string name() const = 0;  ///< "AMD EPYC, 2 threads, AVX2"
   virtual Capabilities capabilities() const = 0;
-  /// Memory that a plan may take now, in bytes.
-  virtual size_t memory_available() const = 0;
+  /// Memory that a plan may take now, in bytes, when the caller is about to fill `host_bytes` of
+  /// the host's memory with something else.
+  virtual size_t memory_available(size_t host_bytes) const = 0;
 
   /// Packs the weights of a verified graph. The graph may hold what capabilities() promises.
   virtual std::unique_ptr<Engine> load(const Graph& graph) const = 0;

@@ -3,6 +3,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <list>
 #include <utility>
@@ -57,9 +58,8 @@ class HostSession : public Session {
     }
     Activations result = values(engine_.graph().output());
     result.data = result.pixel(job.skip.x, job.skip.y);
-    parallel_rows(job.write.height, [&](int first, int last) {
-      store(result, job.dst, job.write, first, last);
-    });
+    parallel_rows(job.write.height,
+                  [&](int first, int last) { store(result, job.dst, job.write, first, last); });
   }
 
   void wait() override {}
@@ -88,7 +88,7 @@ class HostSession : public Session {
 
   bool reserve(size_t size_bytes) {
     if (size_bytes <= arena_.size_bytes()) return true;
-    if (size_bytes > memory_available(engine_.options())) return false;
+    if (size_bytes > memory_available(engine_.options(), 0)) return false;
     try {
       arena_ = Buffer(size_bytes);
     } catch (const Error& error) {
@@ -115,9 +115,13 @@ HostEngine::HostEngine(Graph graph, const DeviceOptions& options)
   }
 }
 
-std::unique_ptr<Session> HostEngine::open() const { return std::make_unique<HostSession>(*this); }
+std::unique_ptr<Session> HostEngine::open() const {
+  return std::make_unique<HostSession>(*this);
+}
 
-size_t HostEngine::bytes_needed(Size read) const { return plan_arena(padded(read)).size_bytes; }
+size_t HostEngine::bytes_needed(Size read) const {
+  return plan_arena(padded(read)).size_bytes;
+}
 
 Size HostEngine::padded(Size read) const {
   const auto round_up = [&](int side) { return (side + alignment_ - 1) / alignment_ * alignment_; };
@@ -128,8 +132,10 @@ ArenaPlan HostEngine::plan_arena(Size padded) const {
   return upres::plan_arena(graph_, [&](ValueId id) { return storage_bytes(id, padded); });
 }
 
-size_t memory_available(const DeviceOptions& options) {
-  return options.memory_limit > 0 ? options.memory_limit : available_memory();
+size_t memory_available(const DeviceOptions& options, size_t host_bytes) {
+  const size_t available = available_memory();
+  const size_t left = available > host_bytes ? available - host_bytes : 0;
+  return options.memory_limit > 0 ? std::min(options.memory_limit, left) : left;
 }
 
 int thread_count(const DeviceOptions& options) {

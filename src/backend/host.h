@@ -56,8 +56,9 @@ class HostEngine : public Engine {
   std::vector<double> share_done_;
 };
 
-/// Memory a plan may take: the options' limit, or what the machine has left.
-size_t memory_available(const DeviceOptions& options);
+/// Memory a plan may take: what the machine has left besides `host_bytes`, at most the options'
+/// limit.
+size_t memory_available(const DeviceOptions& options, size_t host_bytes);
 
 /// The options' threads, or one per processor.
 int thread_count(const DeviceOptions& options);

@@ -16,8 +16,12 @@ struct Pass {
   void (*run)(Graph& graph, const Capabilities& capabilities);
 };
 
-bool wants_epilogues(const Capabilities& capabilities) { return capabilities.fused_epilogue; }
-bool wants_slices(const Capabilities& capabilities) { return capabilities.slice_alignment > 0; }
+bool wants_epilogues(const Capabilities& capabilities) {
+  return capabilities.fused_epilogue;
+}
+bool wants_slices(const Capabilities& capabilities) {
+  return capabilities.slice_alignment > 0;
+}
 
 // In this order: an activation is nearer to its convolution than what is added behind it, and
 // concats are looked at when the nodes that write their inputs are final.

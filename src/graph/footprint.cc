@@ -88,7 +88,8 @@ double flops_per_pixel(const Graph& graph, const Node& node) {
   if (!conv) return 0;
   const Ratio scale = graph.value(node.output).scale;
   const double pixels = double(scale.numerator) / scale.denominator;
-  const double weights = double(conv->in_channels) * conv->out_channels * conv->kernel * conv->kernel;
+  const double weights =
+      double(conv->in_channels) * conv->out_channels * conv->kernel * conv->kernel;
   return 2.0 * weights * pixels * pixels;
 }
 

@@ -10,9 +10,9 @@
 // A .bin file holds the weights of the layers that have some, in the same order, without names.
 #include "model/ncnn.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <string>
@@ -59,7 +59,7 @@ template <typename T>
 T parse_number(std::string_view text) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) {
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) {
     fail(ErrorCode::model, "'{}' stands where a number belongs", text);
   }
   return value;
@@ -210,8 +210,7 @@ class Importer {
     ValueId (Importer::*import)(Layer& layer, Inputs inputs);
   };
 
-  /// The operators that we run: one line each. Numbers of parameters stand in the functions
-  /// below.
+  /// The operators that we run: one line each. Their functions tell what the parameters mean.
   static const Operator& find_operator(const Layer& layer) {
     static constexpr Operator kOperators[] = {
         {"Input", 0, &Importer::input},
@@ -233,7 +232,8 @@ class Importer {
   }
 
   ValueId input(Layer& layer, Inputs) {
-    if (!values_.empty()) layer.refuse("is a second input, upres runs networks of one");
+    if (!network_.graph.values().empty())
+      layer.refuse("is a second input, upres runs networks of one");
     layer.integer(0, 0);  // width and height of an example
     layer.integer(1, 0);
     layer.expect("channels", 2, kInputChannels, kInputChannels);
@@ -391,7 +391,8 @@ NcnnNetwork read_ncnn(std::span<const std::byte> param, std::span<const std::byt
   if (lines.size() < 2 || !lines[0].starts_with(kNcnnMagic)) {
     fail(ErrorCode::model, "the .param file does not begin with {}", kNcnnMagic);
   }
-  const auto layers = parse_number<uint32_t>(split_words(lines[1], " \t\r").at(0));
+  const auto counts = split_words(lines[1], " \t\r");
+  const auto layers = counts.empty() ? 0 : parse_number<uint32_t>(counts[0]);
   if (layers != lines.size() - 2) {
     fail(ErrorCode::model, "the .param file has {} of its {} layers", lines.size() - 2, layers);
   }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/pickle.h"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <optional>
 #include <string>
 #include <unordered_map>

@@ -24,7 +24,9 @@ int mirrored(int i, int n) {
   return phase < n ? phase : period - phase;
 }
 
-float clamp01(float value) { return value > 0 ? std::min(value, 1.0f) : 0.0f; }
+float clamp01(float value) {
+  return value > 0 ? std::min(value, 1.0f) : 0.0f;
+}
 
 }  // namespace
 
@@ -46,8 +48,7 @@ void gather(const FrameView& src, const Rect& read, const Activations& dst, int 
         float* out = dst.pixel(0, y) + c * dst.channel_stride;
         const Plane& plane = src.planes[size_t(src.components == 3 ? std::min(c, 2) : 0)];
         for (int x = 0; x < width; ++x, out += dst.pixel_stride) {
-          *out = c < 3 ? from_sample(sample_at<Sample>(plane, columns[size_t(x)], row))
-                       : 0.0f;
+          *out = c < 3 ? from_sample(sample_at<Sample>(plane, columns[size_t(x)], row)) : 0.0f;
         }
       }
     }

@@ -19,7 +19,9 @@ double sinc(double x) {
   return x == 0 ? 1 : std::sin(px) / px;
 }
 
-double lanczos(double x) { return std::abs(x) < kLobes ? sinc(x) * sinc(x / kLobes) : 0; }
+double lanczos(double x) {
+  return std::abs(x) < kLobes ? sinc(x) * sinc(x / kLobes) : 0;
+}
 
 using Row = std::vector<float>;
 
@@ -29,8 +31,7 @@ Row read_row(const Frame& frame, int y) {
   Row row(size_t(frame.size().width) * channels);
   with_sample_type(frame.type(), [&](auto sample) {
     using Sample = decltype(sample);
-    const auto* in =
-        reinterpret_cast<const Sample*>(frame.data() + size_t(y) * frame.row_bytes());
+    const auto* in = reinterpret_cast<const Sample*>(frame.data() + size_t(y) * frame.row_bytes());
     for (size_t i = 0; i < row.size(); ++i) row[i] = from_sample(in[i]);
   });
   if (!frame.has_alpha()) return row;

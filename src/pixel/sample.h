@@ -14,8 +14,8 @@ namespace upres {
 
 /// The stored value that stands for 1: 255, 65535 or 1.
 template <typename Sample>
-constexpr float kOne = std::is_floating_point_v<Sample> ? 1.0f
-                                                        : float(std::numeric_limits<Sample>::max());
+constexpr float kOne =
+    std::is_floating_point_v<Sample> ? 1.0f : float(std::numeric_limits<Sample>::max());
 
 template <typename Sample>
 float from_sample(Sample sample) {

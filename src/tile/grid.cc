@@ -8,10 +8,16 @@
 namespace upres {
 namespace {
 
-int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
-int round_down(int value, int multiple) { return value / multiple * multiple; }
+int round_up(int value, int multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+int round_down(int value, int multiple) {
+  return value / multiple * multiple;
+}
 
-Rect rect(Span x, Span y) { return {x.begin, y.begin, x.length(), y.length()}; }
+Rect rect(Span x, Span y) {
+  return {x.begin, y.begin, x.length(), y.length()};
+}
 
 int longest(const std::vector<Span>& spans) {
   int length = 0;
@@ -59,6 +65,8 @@ Tile TileGrid::tile(int column, int row) const {
   return {rect(read_x_[x], read_y_[y]), rect(keep_x_[x], keep_y_[y])};
 }
 
-Size TileGrid::largest() const { return {longest(read_x_), longest(read_y_)}; }
+Size TileGrid::largest() const {
+  return {longest(read_x_), longest(read_y_)};
+}
 
 }  // namespace upres

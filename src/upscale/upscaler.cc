@@ -195,6 +195,12 @@ size_t Upscaler::bytes_needed(const Frame& picture, std::optional<double> scale)
   const size_t native_sample = native == wanted ? size_bytes(picture.type()) : sizeof(uint16_t);
   size_t bytes = samples(native) * native_sample;
   if (native != wanted) bytes += samples(wanted) * size_bytes(picture.type());
+  const int side = wanted_side(picture.size());
+  const bool blended = !exact() && side < std::max(picture.size().width, picture.size().height);
+  if (blended) {  // a row of tiles in floats
+    const int rows = std::min(picture.size().height, side + overlap()) * scale_;
+    bytes += size_t(native.width) * size_t(rows) * 3 * sizeof(float);
+  }
   return bytes;
 }
 
@@ -202,44 +208,48 @@ int Upscaler::overlap() const {
   return exact() ? 2 * footprint_.halo : options_.overlap.value_or(kDefaultOverlap);
 }
 
-int Upscaler::automatic_side() const {
-  return std::max(kSmallestSide, int(std::sqrt(kTileBudget / bytes_per_pixel_)) - overlap());
-}
-
-TileGrid Upscaler::choose_grid(Size picture, const UpscaleEvents& events) {
+int Upscaler::wanted_side(Size picture) const {
   const int longest = std::max(picture.width, picture.height);
   const bool fits_budget = double(picture.width) * picture.height * bytes_per_pixel_ <= kTileBudget;
-  const int asked = options_.side.value_or(fits_budget ? 0 : automatic_side());
-  int side = asked == 0 ? longest : std::min(asked, longest);
-  for (;;) {
+  const int automatic = int(std::sqrt(kTileBudget / bytes_per_pixel_)) - overlap();
+  const int side = options_.side.value_or(fits_budget ? 0 : std::max(kSmallestSide, automatic));
+  return side == 0 ? longest : std::min(side, longest);
+}
+
+TileGrid Upscaler::choose_grid(Size picture, size_t host_bytes, const UpscaleEvents& events) {
+  const int longest = std::max(picture.width, picture.height);
+  const int wanted = wanted_side(picture);
+  for (int side = wanted;; side = std::max(kSmallestSide, side / 2)) {
     const TileGrid grid(picture, side + (side < longest ? overlap() : 0), overlap(),
                         footprint_.alignment);
     const size_t needed = engine_.bytes_needed(grid.largest());
-    if (needed <= device_.memory_available() && session_->plan(grid.largest())) {
-      if (side < std::min(asked == 0 ? longest : asked, longest) && events.notice) {
+    const size_t available = device_.memory_available(host_bytes);
+    if (needed <= available && session_->plan(grid.largest())) {
+      if (side < wanted && events.notice) {
         events.notice(fmt::format("tiles of {} instead of {} pixels, to fit the memory at hand",
-                                  side, asked == 0 ? longest : asked));
+                                  side, wanted));
       }
       return grid;
     }
     if (side <= kSmallestSide) {
       fail(ErrorCode::memory,
            "not enough memory: even a tile of {} pixels needs {} MiB and {} MiB are free", side,
-           needed >> 20, device_.memory_available() >> 20);
+           needed >> 20, available >> 20);
     }
-    side = std::max(kSmallestSide, side / 2);
   }
 }
 
 Frame Upscaler::run(const Frame& picture, std::optional<double> scale, const UpscaleEvents& events,
                     std::stop_token stop) {
   const bool resampled = output_size(picture.size(), scale) != output_size(picture.size(), {});
-  const TileGrid grid = choose_grid(picture.size(), events);
+  const TileGrid grid = choose_grid(picture.size(), bytes_needed(picture, scale), events);
+  if (events.planned) events.planned(grid);
   const bool single = grid.columns() * grid.rows() == 1;
   if (exact() && options_.overlap && !single && events.notice) {
-    events.notice(fmt::format("--overlap is not used: tiles of this model share its whole halo of "
-                              "{} pixels and are exact",
-                              footprint_.halo));
+    events.notice(
+        fmt::format("--overlap is not used: tiles of this model share its whole halo of "
+                    "{} pixels and are exact",
+                    footprint_.halo));
   }
 
   // 16 bits keep what an 8-bit picture would lose between the network and the resampling.

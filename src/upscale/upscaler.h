@@ -43,9 +43,11 @@ struct Progress {
 
 /// What to tell while a picture is made. Called from the thread that calls run().
 struct UpscaleEvents {
-  std::function<void(const Progress&)> progress;
+  std::function<void(const Progress&)> progress = {};
+  /// The tiles that were chosen, before the first one runs.
+  std::function<void(const TileGrid&)> planned = {};
   /// One sentence the user should read: "tiles of 256 instead of 512 pixels: ...".
-  std::function<void(const std::string&)> notice;
+  std::function<void(const std::string&)> notice = {};
 };
 
 /// Upscales pictures with one network on one device. Not thread-safe: one per thread; engine and
@@ -70,10 +72,11 @@ class Upscaler {
 
  private:
   /// Cuts a picture, into smaller tiles than asked for where memory is short.
-  TileGrid choose_grid(Size picture, const UpscaleEvents& events);
+  TileGrid choose_grid(Size picture, size_t host_bytes, const UpscaleEvents& events);
   int overlap() const;
   bool exact() const { return footprint_.halo <= kLargestWholeHalo; }
-  int automatic_side() const;
+  /// The side of tiles that fits the options and the budget; the longest side for one piece.
+  int wanted_side(Size picture) const;
 
   const Device& device_;
   const Engine& engine_;

@@ -143,7 +143,7 @@ TEST(Ncnn, RefusesOperatorsAndParametersItDoesNotRun) {
   expect("Convolution conv 1 1 data out 0=2 1=3 4=1 6=54", "has biases 0, upres runs only 1");
   expect("Interp resize 1 1 data out 0=2 1=2.0 2=2.0", "resizes by 2 with method 2");
   expect("Interp resize 1 1 data out 0=1 1=1.5 2=1.5", "resizes by 1.5 with method 1");
-  expect("Interp resize 1 1 data out 0=1 1=inf 2=inf", "resizes by inf");
+  expect("Interp resize 1 1 data out 0=1 1=inf 2=inf", "'inf' stands where a number belongs");
   expect("Interp resize 1 1 data out 0=1 1=2.0 2=2.0 3=640", "has the parameter 3=640");
   expect("PixelShuffle shuffle 1 1 data out 0=0", "has a factor of 0");
   expect("PReLU slopes 1 1 data out 0=-1", "has a number of slopes of -1, upres runs only 3");
@@ -151,6 +151,7 @@ TEST(Ncnn, RefusesOperatorsAndParametersItDoesNotRun) {
   expect("Eltwise mix 1 1 data out 0=1 -23301=2,1,1", "another number of factors");
   expect("Eltwise mix 1 1 data out 0=1 -23301=2,1", "an array of another size");
   expect("BinaryOp difference 1 1 data out 0=1", "neither a sum");
+  expect("ReLU act 1 1 data out 0=nan", "'nan' stands where a number belongs");
   expect("Input in2 0 1 data2", "a second input");
 }
 
@@ -159,10 +160,12 @@ TEST(Ncnn, RefusesGraphsThatDoNotHoldTogether) {
                  "layer act (ReLU) reads nothing before it is made");
   EXPECT_REFUSED(read({"Input in 0 1 data", "ReLU act 1 1 data data"}), "makes data again");
   EXPECT_REFUSED(read({"Input in 0 2 data rest"}), "has 2 outputs");
+  EXPECT_REFUSED(read({"Input a 0 0", "Input b 0 0"}), "a second input");
   EXPECT_REFUSED(read({"ReLU act 0 1 out"}), "has 0 inputs");
   EXPECT_REFUSED(read({"ReLU act 1 9 a b"}), "fewer blobs than it says");
   EXPECT_REFUSED(read({"ReLU act"}), "does not describe a layer");
   EXPECT_REFUSED(read_ncnn(bytes_of("7767517\n3 3\nInput in 0 1 data\n"), {}), "1 of its 3 layers");
+  EXPECT_REFUSED(read_ncnn(bytes_of("7767517\n \nInput in 0 1 data\n"), {}), "1 of its 0 layers");
   EXPECT_REFUSED(read_ncnn(bytes_of("hello\n"), {}), "does not begin with 7767517");
 }
 

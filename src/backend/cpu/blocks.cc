@@ -57,7 +57,8 @@ void activate(const Activation& activation, const Blocks& in, const Blocks& out)
   // One slope a channel, zeros for the tail: 0 stays 0.
   const auto& given = activation.slopes;
   std::vector<float> slopes(size_t(in.groups()) * size_t(in.lanes), 0.0f);
-  for (int c = 0; c < in.channels; ++c) slopes[size_t(c)] = given[given.size() == 1 ? 0 : size_t(c)];
+  for (int c = 0; c < in.channels; ++c)
+    slopes[size_t(c)] = given[given.size() == 1 ? 0 : size_t(c)];
   for_each_row(out, [&](int group, int y) {
     const float* slope = slopes.data() + ptrdiff_t(group) * in.lanes;
     const float* from = in.row(group, y);

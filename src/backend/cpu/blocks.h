@@ -24,9 +24,7 @@ struct Blocks {
   ptrdiff_t row_floats() const { return ptrdiff_t(width) * lanes; }
   ptrdiff_t group_floats() const { return height * row_floats(); }
   size_t total_floats() const { return size_t(groups()) * size_t(group_floats()); }
-  float* row(int group, int y) const {
-    return data + group * group_floats() + y * row_floats();
-  }
+  float* row(int group, int y) const { return data + group * group_floats() + y * row_floats(); }
 };
 
 /// Applies an activation; `in` and `out` may be the same. Slopes: one, or one a channel.

@@ -19,7 +19,9 @@ memory::desc blocked(int channels, int height, int width, int lanes) {
   return {{1, channels, height, width}, memory::data_type::f32, tag};
 }
 
-int round_up(int channels, int lanes) { return (channels + lanes - 1) / lanes * lanes; }
+int round_up(int channels, int lanes) {
+  return (channels + lanes - 1) / lanes * lanes;
+}
 
 /// The layer's weights times `factor` as [out][in][ky][kx] with padded channels, in oneDNN's plain
 /// layout.
@@ -77,11 +79,10 @@ Convolution::Convolution(const Conv2d& conv, int lanes)
       factor_(fused_ && !epilogue_.addends.empty() ? epilogue_.addends[0].scale : 1),
       biases_(padded_biases(conv, out_channels_, 1 / factor_)) {
   memory plain = padded_weights(conv, out_channels_, in_channels_, 1 / factor_);
-  const memory::desc any(plain.get_desc().dims(), memory::data_type::f32,
-                         memory::format_tag::any);
+  const memory::desc any(plain.get_desc().dims(), memory::data_type::f32, memory::format_tag::any);
   const PostOps steps = post_ops(kNominalSide, kNominalSide);
-  weights_ = memory(describe(kNominalSide, kNominalSide, any, steps.attr).weights_desc(),
-                    processor());
+  weights_ =
+      memory(describe(kNominalSide, kNominalSide, any, steps.attr).weights_desc(), processor());
   dnnl::stream stream(processor());
   dnnl::reorder(plain, weights_).execute(stream, plain, weights_);
   stream.wait();
@@ -95,10 +96,8 @@ Convolution::PostOps Convolution::post_ops(int height, int width) const {
     steps.append_eltwise(1, dnnl::algorithm::eltwise_relu, epilogue_.activation.slopes[0], 0);
   }
   for (size_t i = 0; i < epilogue_.addends.size(); ++i) {
-    result.addend_arguments.push_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(steps.len()) |
-                                      DNNL_ARG_SRC_1);
-    steps.append_binary(dnnl::algorithm::binary_add,
-                        blocked(out_channels_, height, width, lanes_));
+    result.addend_arguments.push_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(steps.len()) | DNNL_ARG_SRC_1);
+    steps.append_binary(dnnl::algorithm::binary_add, blocked(out_channels_, height, width, lanes_));
     if (i == 0 && factor_ != 1) {
       steps.append_eltwise(1, dnnl::algorithm::eltwise_linear, factor_, 0);
     }
@@ -147,7 +146,8 @@ void Convolution::Prepared::run(const Blocks& in, std::span<const Blocks> addend
   if (layer_->fused_) return;
   const Epilogue& epilogue = layer_->epilogue_;
   if (epilogue.activation.kind != Activation::Kind::none) activate(epilogue.activation, out, out);
-  for (size_t i = 0; i < addends.size(); ++i) add_scaled(epilogue.addends[i].scale, addends[i], out);
+  for (size_t i = 0; i < addends.size(); ++i)
+    add_scaled(epilogue.addends[i].scale, addends[i], out);
 }
 
 }  // namespace upres::cpu

@@ -29,7 +29,9 @@ std::string instruction_set() {
 }
 
 /// Channels of one vector: the block of oneDNN's layout.
-int vector_lanes() { return has_avx512() ? 16 : 8; }
+int vector_lanes() {
+  return has_avx512() ? 16 : 8;
+}
 
 class CpuEngine : public HostEngine {
  public:
@@ -55,9 +57,7 @@ struct Run {
   const Blocks& out;
   const Convolution::Prepared* convolution;
 
-  void operator()(const Conv2d&) const {
-    convolution->run(in[0], std::span(in).subspan(1), out);
-  }
+  void operator()(const Conv2d&) const { convolution->run(in[0], std::span(in).subspan(1), out); }
   void operator()(const Activate& op) const { cpu::activate(op.activation, in[0], out); }
   void operator()(const Add&) const { cpu::add(in[0], in[1], out); }
   void operator()(const Scale& op) const { cpu::scale(op.factor, in[0], out); }
@@ -148,7 +148,9 @@ class CpuDevice : public Device {
   Capabilities capabilities() const override {
     return {.fused_epilogue = true, .slice_alignment = vector_lanes()};
   }
-  size_t memory_available() const override { return upres::memory_available(options_); }
+  size_t memory_available(size_t host_bytes) const override {
+    return upres::memory_available(options_, host_bytes);
+  }
   std::unique_ptr<Engine> load(const Graph& graph) const override {
     return std::make_unique<CpuEngine>(graph, options_);
   }

@@ -18,9 +18,7 @@ struct Planes {
   int height;
   int width;
 
-  float* row(int c, int y) const {
-    return data + (ptrdiff_t(c) * height + y) * ptrdiff_t(width);
-  }
+  float* row(int c, int y) const { return data + (ptrdiff_t(c) * height + y) * ptrdiff_t(width); }
   float& at(int c, int y, int x) const { return row(c, y)[x]; }
   size_t count() const { return size_t(channels) * size_t(height) * size_t(width); }
 };
@@ -175,7 +173,9 @@ class ReferenceDevice : public Device {
   Capabilities capabilities() const override {
     return {.fused_epilogue = true, .slice_alignment = 1};
   }
-  size_t memory_available() const override { return upres::memory_available(options_); }
+  size_t memory_available(size_t host_bytes) const override {
+    return upres::memory_available(options_, host_bytes);
+  }
   std::unique_ptr<Engine> load(const Graph& graph) const override {
     return std::make_unique<ReferenceEngine>(graph, options_);
   }

@@ -12,7 +12,9 @@
 namespace upres {
 namespace {
 
-bool placed(const Graph& graph, ValueId id) { return graph.value(id).storage != id; }
+bool placed(const Graph& graph, ValueId id) {
+  return graph.value(id).storage != id;
+}
 
 /// The inputs stand side by side in one storage already, the first at `offset`.
 bool stand_side_by_side(const Graph& graph, const Node& concat) {

@@ -74,7 +74,8 @@ Activation activation_without_weights(const Graph* graph) {
   return {Activation::Kind::relu, {0.0f}};
 }
 
-std::string_view activation_name(const Activation& activation) {
+/// As PyTorch calls it.
+std::string_view class_name(const Activation& activation) {
   switch (activation.kind) {
     case Activation::Kind::prelu:
       return "PReLU";
@@ -111,7 +112,7 @@ std::variant<Network, Mismatch> build(const StateDict& weights, const Graph* imp
   const ValueId enlarged = graph.add("upsample", Upsample{scale}, {in});
   graph.set_output(graph.add("add", Add{}, {x, enlarged}));
   return Network{fmt::format("SRVGGNetCompact {} features, {} convolutions, {}", config.features,
-                             config.convolutions - 2, activation_name(activation)),
+                             config.convolutions - 2, class_name(activation)),
                  std::move(graph)};
 }
 
