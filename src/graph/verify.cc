@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -26,10 +27,7 @@ void check_activation(const Node& node, const Activation& activation, int channe
   const size_t expected = activation.kind == Activation::Kind::none    ? 0
                           : activation.kind == Activation::Kind::prelu ? size_t(channels)
                                                                        : 1;
-  if (activation.slopes.size() != expected) {
-    fail(ErrorCode::model, "layer {}: {} slopes, expected {}", node.name, activation.slopes.size(),
-         expected);
-  }
+  check_numbers(node, "slopes", activation.slopes, expected);
 }
 
 void check_conv(const Graph& graph, const Node& node, const Conv2d& conv) {
