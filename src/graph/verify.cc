@@ -11,16 +11,21 @@
 namespace upres {
 namespace {
 
-void check_weights(const Node& node, const char* what, const Weights& weights, size_t expected) {
-  if (!weights || weights->size() != expected) {
-    fail(ErrorCode::model, "layer {}: {} {}, expected {}", node.name, weights ? weights->size() : 0,
-         what, expected);
+void check_numbers(const Node& node, const char* what, std::span<const float> numbers,
+                   size_t expected) {
+  if (numbers.size() != expected) {
+    fail(ErrorCode::model, "layer {}: {} {}, expected {}", node.name, numbers.size(), what,
+         expected);
   }
-  for (const float weight : *weights) {
-    if (!std::isfinite(weight)) {
+  for (const float number : numbers) {
+    if (!std::isfinite(number)) {
       fail(ErrorCode::model, "layer {}: the {} hold a value that is not finite", node.name, what);
     }
   }
+}
+
+void check_weights(const Node& node, const char* what, const Weights& weights, size_t expected) {
+  check_numbers(node, what, weights ? std::span(*weights) : std::span<const float>(), expected);
 }
 
 void check_activation(const Node& node, const Activation& activation, int channels) {
