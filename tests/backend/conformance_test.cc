@@ -26,7 +26,6 @@ struct Backend {
 };
 constexpr Backend kBackends[] = {{"reference", 2e-5f}, {"cpu", 2e-5f}};
 
-
 /// The network's raw result for a whole picture, from memory that held NaN before.
 Frame run(const Graph& graph, Session& session, const Frame& picture) {
   const Size size = picture.size();

@@ -55,7 +55,8 @@ TEST(PlanArena, AStorageLivesWhileAnyOfItsPartsDoes) {
   const ValueId wide = graph.add_storage("wide", 6, {});
   graph.value(a).storage = graph.value(c).storage = wide;
   graph.value(c).channel_offset = 3;
-  const ArenaPlan plan = plan_arena(graph, [&](ValueId id) { return size_t(graph.value(id).channels) * 64; });
+  const ArenaPlan plan =
+      plan_arena(graph, [&](ValueId id) { return size_t(graph.value(id).channels) * 64; });
   EXPECT_EQ(plan.offsets[size_t(a)], plan.offsets[size_t(c)]);
   const size_t wide_begin = plan.offsets[size_t(wide)];
   for (const ValueId id : {in, b, sum}) {

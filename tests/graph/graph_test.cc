@@ -52,7 +52,9 @@ TEST(Graph, RefusesInputsThatDoNotFitAndNamesTheLayer) {
   const ValueId up = graph.add("up", Upsample{2}, {in});
   EXPECT_NE(message_of([&] { graph.add("sum", Add{}, {in, up}); }), "no error");
   EXPECT_NE(message_of([&] { graph.add("stack", Concat{}, {in, up}); }), "no error");
-  EXPECT_NE(message_of([&] { graph.add("act", Activate{{Activation::Kind::prelu, {1, 2}}}, {in}); }),
+  EXPECT_NE(message_of([&] {
+              graph.add("act", Activate{{Activation::Kind::prelu, {1, 2}}}, {in});
+            }),
             "no error");
 }
 
@@ -85,7 +87,8 @@ TEST(Verify, AcceptsWhatItShouldAndNamesWhatIsWrong) {
 
   Graph overlapping = good;
   const ValueId wide = overlapping.add_storage("wide", 8, {});
-  for (const size_t node : {0, 1}) overlapping.value(overlapping.nodes()[node].output).storage = wide;
+  for (const size_t node : {0, 1})
+    overlapping.value(overlapping.nodes()[node].output).storage = wide;
   EXPECT_NE(message_of([&] { verify(overlapping); }).find("written twice"), std::string::npos);
 }
 

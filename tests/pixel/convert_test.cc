@@ -67,9 +67,9 @@ TEST(Store, RoundsHalfUpThenClampsAndMakesNanZero) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
   const std::vector<std::pair<float, int>> cases{
-      {0.5f / 255, 1},  {0.499f / 255, 0}, {254.5f / 255, 255}, {1.0f, 255},     {7.0f, 255},
-      {-0.001f, 0},     {-7.0f, 0},        {nan, 0},            {infinity, 255}, {-infinity, 0},
-      {100.4f / 255, 100}, {100.6f / 255, 101}};
+      {0.5f / 255, 1}, {0.499f / 255, 0}, {254.5f / 255, 255}, {1.0f, 255},
+      {7.0f, 255},     {-0.001f, 0},      {-7.0f, 0},          {nan, 0},
+      {infinity, 255}, {-infinity, 0},    {100.4f / 255, 100}, {100.6f / 255, 101}};
   for (const auto& [value, stored] : cases) {
     Planar out(1, 1, 3);
     out.values = {value, value, value};

@@ -10,7 +10,9 @@
 namespace upres {
 namespace {
 
-uint8_t* bytes(Frame& frame) { return reinterpret_cast<uint8_t*>(frame.data()); }
+uint8_t* bytes(Frame& frame) {
+  return reinterpret_cast<uint8_t*>(frame.data());
+}
 
 TEST(LanczosTaps, AddUpToOneAndStayInside) {
   for (const int from : {1, 2, 5, 100}) {

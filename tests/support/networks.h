@@ -43,7 +43,9 @@ inline Conv2d random_conv(Random& random, int in, int out, int kernel = 3) {
           .epilogue = {}};
 }
 
-inline Activation leaky_relu(float slope) { return {Activation::Kind::leaky_relu, {slope}}; }
+inline Activation leaky_relu(float slope) {
+  return {Activation::Kind::leaky_relu, {slope}};
+}
 
 inline Activation random_prelu(Random& random, int channels) {
   return {Activation::Kind::prelu, *random.weights(channels, 0.5f)};
@@ -78,7 +80,8 @@ inline Graph rrdbnet(Random& random, int features, int growth, int blocks, int u
     return graph.add(name + ".act", Activate{leaky_relu(0.2f)}, {conv(name, in, out, value)});
   };
   const auto scaled_sum = [&](const std::string& name, ValueId value, ValueId skip) {
-    return graph.add(name + ".add", Add{}, {graph.add(name + ".scale", Scale{0.2f}, {value}), skip});
+    return graph.add(name + ".add", Add{},
+                     {graph.add(name + ".scale", Scale{0.2f}, {value}), skip});
   };
   const ValueId first = x = conv("conv_first", 3 * unshuffle * unshuffle, features, x);
   for (int block = 0; block < blocks; ++block) {

@@ -41,7 +41,9 @@ bool equal(const Frame& a, const Frame& b) {
          std::memcmp(a.data(), b.data(), a.total_bytes()) == 0;
 }
 
-uint8_t byte(const Frame& frame, size_t i) { return uint8_t(frame.data()[i]); }
+uint8_t byte(const Frame& frame, size_t i) {
+  return uint8_t(frame.data()[i]);
+}
 
 TEST(Upscaler, TilesAreExactWhereTheHaloIsUsedWhole) {
   Random random(3);
