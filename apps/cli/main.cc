@@ -9,8 +9,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "base/error.h"
 #include "command.h"
@@ -52,7 +54,9 @@ void wait_without_spinning(char** argv) {
   constexpr const char* kSetting = "OMP_WAIT_POLICY";
   if (getenv(kSetting)) return;  // the second start, or the user's own choice
   setenv(kSetting, "passive", 1);
-  execv("/proc/self/exe", argv);  // where that is not possible it comes back: then they spin
+  std::error_code unknown;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  execv(program.c_str(), argv);  // where that is not possible it comes back: then they spin
 }
 
 [[noreturn]] void fail_usage(const CLI::App& program, const CLI::ParseError& error) {

@@ -38,7 +38,7 @@ class HostSession : public Session {
   bool plan(Size read) override { return find_or_make(engine_.padded(read)) != nullptr; }
 
   void submit(const Job& job) override {
-    omp_set_num_threads(thread_count(engine_.options()));
+    use_threads(engine_.options());
     const Size padded = engine_.padded(job.read.size());
     const Plan* plan = find_or_make(padded);
     if (!plan) {
@@ -78,6 +78,7 @@ class HostSession : public Session {
       plans_.splice(plans_.begin(), plans_, plan);  // the most recently used comes first
       return &plans_.front();
     }
+    use_threads(engine_.options());
     ArenaPlan arena = engine_.plan_arena(padded);
     if (!reserve(arena.size_bytes)) return nullptr;
     auto program = engine_.prepare(padded, arena);
@@ -140,6 +141,10 @@ size_t memory_available(const DeviceOptions& options, size_t host_bytes) {
 
 int thread_count(const DeviceOptions& options) {
   return options.threads > 0 ? options.threads : processor_count();
+}
+
+void use_threads(const DeviceOptions& options) {
+  omp_set_num_threads(thread_count(options));
 }
 
 }  // namespace upres

@@ -63,4 +63,8 @@ size_t memory_available(const DeviceOptions& options, size_t host_bytes);
 /// The options' threads, or one per processor.
 int thread_count(const DeviceOptions& options);
 
+/// Makes OpenMP, and so oneDNN, use thread_count() threads for what this thread starts from now on.
+/// oneDNN fixes the number when it makes a primitive, so loading and planning need it too.
+void use_threads(const DeviceOptions& options);
+
 }  // namespace upres

@@ -2,6 +2,7 @@
 // One suite that every backend passes: the engine contract by use, and its results against plain
 // arithmetic on the unfused graph.
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <cmath>
 #include <cstring>
@@ -200,6 +201,16 @@ TEST_P(Conformance, BytesNeededGrowsWithTheSizeAndIsNotZero) {
   const auto engine = compile(test::srvgg(random_, 16, 2, 2), *device_);
   EXPECT_GT(engine->bytes_needed({1, 1}), 0u);
   EXPECT_GT(engine->bytes_needed({64, 64}), engine->bytes_needed({32, 32}));
+}
+
+TEST_P(Conformance, PlansForTheThreadsItIsGiven) {
+  // oneDNN takes the number that holds when a primitive is made: while planning.
+  const auto one = open_device(GetParam().name, {.threads = 1});
+  const auto engine = compile(test::srvgg(random_, 8, 1, 2), *one);
+  const auto session = engine->open();
+  omp_set_num_threads(2);
+  EXPECT_TRUE(session->plan({8, 8}));
+  EXPECT_EQ(omp_get_max_threads(), 1);
 }
 
 TEST_P(Conformance, AJobReadsAndWritesOnlyItsRectangles) {

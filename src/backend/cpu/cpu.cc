@@ -102,6 +102,7 @@ class CpuProgram : public HostProgram {
 
 CpuEngine::CpuEngine(const Graph& graph, const DeviceOptions& options)
     : HostEngine(graph, options) {
+  use_threads(options);
   for (Node& node : graph_.nodes()) {
     auto* conv = std::get_if<Conv2d>(&node.op);
     convolutions_.push_back(conv ? std::make_unique<Convolution>(*conv, lanes_) : nullptr);
