@@ -220,8 +220,8 @@ TileGrid Upscaler::choose_grid(Size picture, size_t host_bytes, const UpscaleEve
   const int longest = std::max(picture.width, picture.height);
   const int wanted = wanted_side(picture);
   for (int side = wanted;; side = std::max(kSmallestSide, side / 2)) {
-    const TileGrid grid(picture, side + (side < longest ? overlap() : 0), overlap(),
-                        footprint_.alignment);
+    TileGrid grid(picture, side + (side < longest ? overlap() : 0), overlap(),
+                  footprint_.alignment);
     const size_t needed = engine_.bytes_needed(grid.largest());
     const size_t available = device_.memory_available(host_bytes);
     if (needed <= available && session_->plan(grid.largest())) {

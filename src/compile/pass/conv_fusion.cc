@@ -33,7 +33,7 @@ void ConvFusion::merge(size_t conv, size_t consumer) {
   Node& to = graph_.nodes()[consumer];
   writer_[size_t(from.output)].reset();
   from.output = to.output;
-  to = std::move(from);
+  std::swap(from, to);
   from.output = kNone;
 }
 
