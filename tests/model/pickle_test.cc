@@ -76,6 +76,55 @@ TEST(Pickle, ReadsATensorAsAReferenceToItsStorage) {
   EXPECT_EQ(tensor->strides, (std::vector<int64_t>{6, 2}));
 }
 
+TEST(Pickle, ReadsTextOfPython2) {
+  const std::string bytes =
+      PickleWriter().short_string("short").op('T').u32(4).raw_text("long").op(0x86).stop();
+  const Pickle pickle = run(bytes);
+  const auto& items = pickle.as<Pickle::Sequence>(pickle.root)->items;
+  ASSERT_EQ(items.size(), 2);
+  EXPECT_EQ(*pickle.as<std::string_view>(items[0]), "short");
+  EXPECT_EQ(*pickle.as<std::string_view>(items[1]), "long");
+  EXPECT_REFUSED(run(PickleWriter().op('T').u32(uint32_t(-4)).raw_text("long").stop()),
+                 "cut short: 4294967292 bytes wanted");
+}
+
+TEST(Pickle, TellsWhereItEnds) {
+  const std::string bytes = PickleWriter().op('N').stop();
+  EXPECT_EQ(run(bytes + PickleWriter().op(']').stop()).size_bytes, bytes.size());
+}
+
+TEST(Pickle, ReadsAnOrderedDictMadeOfAList) {
+  const std::string bytes = PickleWriter()
+                                .global("collections", "OrderedDict")
+                                .op(']')
+                                .op('(')
+                                .op(']')
+                                .op('(')
+                                .text("key")
+                                .integer(7)
+                                .op('e')
+                                .op('e')
+                                .op(0x85)
+                                .op('R')
+                                .stop();
+  const Pickle pickle = run(bytes);
+  const auto* dict = pickle.as<Pickle::Dict>(pickle.root);
+  ASSERT_TRUE(dict && dict->entries.size() == 1);
+  EXPECT_EQ(*pickle.as<std::string_view>(dict->entries[0].first), "key");
+  EXPECT_EQ(*pickle.as<int64_t>(dict->entries[0].second), 7);
+}
+
+TEST(Pickle, TakesCountersAndSizesForWhatTheyHold) {
+  const std::string counter =
+      PickleWriter().global("collections", "Counter").op('}').op(0x85).op('R').stop();
+  const Pickle milestones = run(counter);
+  EXPECT_TRUE(milestones.as<Pickle::Dict>(milestones.root));
+  const std::string size =
+      PickleWriter().global("torch", "Size").integers({2, 3}).op(0x85).op('R').stop();
+  const Pickle shape = run(size);
+  EXPECT_EQ(shape.as<Pickle::Sequence>(shape.root)->items.size(), 2);
+}
+
 TEST(Pickle, RecallsWhatItRemembered) {
   // Protocol 4: a frame, short text, numbers in the order of MEMOIZE.
   const std::string bytes = PickleWriter()
@@ -229,6 +278,21 @@ TEST(Pickle, RefusesBombs) {
   std::string memo = "N";
   for (uint32_t i = 0; i < 600'000; ++i) memo.append("r").append(raw({i * 7919}));
   EXPECT_REFUSED(run(memo), "more than 524288 remembered values");
+}
+
+TEST(Pickle, RefusesManyOrderedDictsOfOneLongList) {
+  // A list of 60,000 times the same pair, remembered as 1; then dict after dict of it.
+  std::string bytes = PickleWriter().op('N').op('N').op(0x86).op('q').byte(0).stop();
+  bytes.pop_back();
+  bytes.append("](").append(repeated(std::string("h\0", 2), 60'000)).append("eq\x01");
+  for (int i = 0; i < 9; ++i) bytes += "ccollections\nOrderedDict\nh\x01\x85R";
+  EXPECT_REFUSED(run(bytes + "."), "more than 524288 entries in OrderedDicts");
+}
+
+TEST(Pickle, RefusesMoreBytesThanAnyNetworkHas) {
+  const std::string bytes =
+      repeated("N", 1).append(repeated(std::string("q\0", 2), kMaxPickleBytes / 2));
+  EXPECT_REFUSED(run(bytes), "more than 8388608 bytes");
 }
 
 TEST(Pickle, NestsWithoutRecursion) {

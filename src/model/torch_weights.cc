@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/torch_weights.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace upres {
+namespace {
+
+// What a file may become in memory: this many times its size, and kSmallFile more for small ones.
+// Weights hardly compress, and a storage is held beside the tensors made from it; but whole tensors
+// of zeros do occur.
+constexpr uint64_t kMaxExpansion = 32;
+constexpr uint64_t kSmallFile = 16 << 20;
+
+/// Where weights may lie in a file's dict, in order of preference. params_ema is the average over
+/// the training steps, which is what its makers publish.
+constexpr std::string_view kWrappers[] = {"params_ema", "params", "state_dict", "net"};
+
+const Pickle::Id* find(const Pickle& pickle, const Pickle::Dict& dict, std::string_view key) {
+  for (const auto& [entry_key, value] : dict.entries) {
+    const auto* text = pickle.as<std::string_view>(entry_key);
+    if (text && *text == key) return &value;
+  }
+  return nullptr;
+}
+
+/// The dict of tensors: the root, or what a wrapper in it holds.
+const Pickle::Dict& weights_of(const Pickle& pickle) {
+  const auto* root = pickle.as<Pickle::Dict>(pickle.root);
+  if (!root) fail(ErrorCode::model, "the file holds no dict, so that its weights have no names");
+  for (const std::string_view wrapper : kWrappers) {
+    const Pickle::Id* value = find(pickle, *root, wrapper);
+    const auto* wrapped = value ? pickle.as<Pickle::Dict>(*value) : nullptr;
+    if (wrapped) return *wrapped;
+  }
+  return *root;
+}
+
+bool is_contiguous(const Pickle::StridedTensor& tensor) {
+  int64_t expected = 1;
+  for (size_t i = tensor.shape.size(); i-- > 0;) {
+    if (tensor.shape[i] != 1 && tensor.strides[i] != expected) return false;
+    expected *= tensor.shape[i];
+  }
+  return true;
+}
+
+/// Copies `count` elements in row-major order of the tensor's shape.
+void gather(const Pickle::StridedTensor& tensor, int64_t count, const std::byte* src,
+            std::byte* dst) {
+  const size_t size = size_bytes(tensor.storage.dtype);
+  std::vector<int64_t> index(tensor.shape.size(), 0);
+  int64_t element = tensor.offset;
+  for (int64_t done = 0; done < count; ++done, dst += size) {
+    std::memcpy(dst, src + size_t(element) * size, size);
+    for (size_t i = index.size(); i-- > 0;) {  // to the next index, innermost first
+      element += tensor.strides[i];
+      if (++index[i] < tensor.shape[i]) break;
+      element -= tensor.strides[i] * tensor.shape[i];
+      index[i] = 0;
+    }
+  }
+}
+
+void swap_bytes(Buffer& elements, size_t element_bytes) {
+  std::byte* const end = elements.data() + elements.size_bytes();
+  for (std::byte* element = elements.data(); element != end; element += element_bytes) {
+    std::reverse(element, element + element_bytes);
+  }
+}
+
+Tensor contiguous(const Pickle::StridedTensor& tensor, ByteOrder order, MemoryBudget& budget,
+                  const FindStorage& find_storage) {
+  const std::byte* elements = find_storage(tensor.storage).data();
+  const int64_t count = element_count(tensor.shape).value_or(0);
+  const size_t element_bytes = size_bytes(tensor.storage.dtype);
+  budget.spend(uint64_t(count) * element_bytes);
+  Buffer buffer(uint64_t(count) * element_bytes);
+  if (count > 0 && is_contiguous(tensor)) {
+    std::memcpy(buffer.data(), elements + size_t(tensor.offset) * element_bytes,
+                buffer.size_bytes());
+  } else {
+    gather(tensor, count, elements, buffer.data());
+  }
+  if (order == ByteOrder::big) swap_bytes(buffer, element_bytes);
+  return Tensor(tensor.storage.dtype, tensor.shape, std::move(buffer));
+}
+
+}  // namespace
+
+MemoryBudget::MemoryBudget(size_t file_bytes)
+    : left_bytes_(file_bytes * kMaxExpansion + kSmallFile) {}
+
+void MemoryBudget::spend(uint64_t size_bytes) {
+  if (size_bytes > left_bytes_) {
+    fail(ErrorCode::model,
+         "its tensors would take more than {} times the file's size in memory, as no real "
+         "weights do",
+         kMaxExpansion);
+  }
+  left_bytes_ -= size_bytes;
+}
+
+StateDict weights_in(const Pickle& pickle, ByteOrder order, MemoryBudget& budget,
+                     const FindStorage& find_storage) {
+  StateDict weights;
+  for (const auto& [key, value] : weights_of(pickle).entries) {
+    const auto* name = pickle.as<std::string_view>(key);
+    const auto* tensor = pickle.as<Pickle::StridedTensor>(value);
+    if (!name || !tensor) continue;
+    weights.add(std::string(*name), contiguous(*tensor, order, budget, find_storage));
+  }
+  if (weights.empty()) {
+    fail(ErrorCode::model, "the file holds no weights: no tensors in its dict, nor under {}",
+         fmt::join(kWrappers, ", "));
+  }
+  return weights;
+}
+
+}  // namespace upres
