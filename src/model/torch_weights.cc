@@ -2,7 +2,9 @@
 #include "model/torch_weights.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,28 +21,60 @@ namespace {
 constexpr uint64_t kMaxExpansion = 32;
 constexpr uint64_t kSmallFile = 16 << 20;
 
-/// Where weights may lie in a file's dict, in order of preference. params_ema is the average over
-/// the training steps, which is what its makers publish.
-constexpr std::string_view kWrappers[] = {"params_ema", "params", "state_dict", "net"};
+/// Where weights may lie in a file's dict, in order of preference.
+constexpr std::string_view kWrappers[] = {
+    // averages over the training steps: what makers publish and measure
+    "params_ema", "g_ema", "ema", "model_ema",
+    // keys that say that weights are in them
+    "params", "state_dict", "model_state_dict",
+    // one network among others, as GANs and their trainers save them
+    "generator", "netG", "net_g", "net", "model"};
 
-const Pickle::Id* find(const Pickle& pickle, const Pickle::Dict& dict, std::string_view key) {
-  for (const auto& [entry_key, value] : dict.entries) {
-    const auto* text = pickle.as<std::string_view>(entry_key);
-    if (text && *text == key) return &value;
-  }
-  return nullptr;
+// {"net": {"params": {...}}} is the deepest that is published.
+constexpr int kMaxWrappers = 2;
+
+bool holds_tensors(const Pickle& pickle, const Pickle::Dict& dict) {
+  return std::any_of(dict.entries.begin(), dict.entries.end(), [&](const auto& entry) {
+    return pickle.as<std::string_view>(entry.first) &&
+           pickle.as<Pickle::StridedTensor>(entry.second);
+  });
 }
 
-/// The dict of tensors: the root, or what a wrapper in it holds.
+/// The dicts in `dict` under each of kWrappers; null where there is none.
+std::array<const Pickle::Dict*, std::size(kWrappers)> wrapped_in(const Pickle& pickle,
+                                                                 const Pickle::Dict& dict) {
+  std::array<const Pickle::Dict*, std::size(kWrappers)> found{};
+  for (const auto& [key, value] : dict.entries) {
+    const auto* name = pickle.as<std::string_view>(key);
+    const auto* inner = pickle.as<Pickle::Dict>(value);
+    if (!name || !inner) continue;
+    const auto known = std::find(std::begin(kWrappers), std::end(kWrappers), *name);
+    if (known != std::end(kWrappers)) found[size_t(known - std::begin(kWrappers))] = inner;
+  }
+  return found;
+}
+
+/// The dict of tensors: what the first wrapper holds in which there are tensors, directly or under
+/// up to `wrappers - 1` others, else `dict` itself; null when there are none in it.
+const Pickle::Dict* find_tensors(const Pickle& pickle, const Pickle::Dict& dict, int wrappers) {
+  if (wrappers > 0) {
+    for (const Pickle::Dict* inner : wrapped_in(pickle, dict)) {
+      if (!inner) continue;
+      if (const auto* found = find_tensors(pickle, *inner, wrappers - 1)) return found;
+    }
+  }
+  return holds_tensors(pickle, dict) ? &dict : nullptr;
+}
+
 const Pickle::Dict& weights_of(const Pickle& pickle) {
   const auto* root = pickle.as<Pickle::Dict>(pickle.root);
   if (!root) fail(ErrorCode::model, "the file holds no dict, so that its weights have no names");
-  for (const std::string_view wrapper : kWrappers) {
-    const Pickle::Id* value = find(pickle, *root, wrapper);
-    const auto* wrapped = value ? pickle.as<Pickle::Dict>(*value) : nullptr;
-    if (wrapped) return *wrapped;
+  const auto* found = find_tensors(pickle, *root, kMaxWrappers);
+  if (!found) {
+    fail(ErrorCode::model, "the file holds no weights: no tensors in its dict, nor under {}",
+         fmt::join(kWrappers, ", "));
   }
-  return *root;
+  return *found;
 }
 
 bool is_contiguous(const Pickle::StridedTensor& tensor) {
@@ -116,10 +150,6 @@ StateDict weights_in(const Pickle& pickle, ByteOrder order, MemoryBudget& budget
     const auto* tensor = pickle.as<Pickle::StridedTensor>(value);
     if (!name || !tensor) continue;
     weights.add(std::string(*name), contiguous(*tensor, order, budget, find_storage));
-  }
-  if (weights.empty()) {
-    fail(ErrorCode::model, "the file holds no weights: no tensors in its dict, nor under {}",
-         fmt::join(kWrappers, ", "));
   }
   return weights;
 }

@@ -33,9 +33,13 @@ class MemoryBudget {
 using FindStorage = std::function<std::span<const std::byte>(const Pickle::Storage&)>;
 
 /// The tensors of the pickled dict, or of the dict in it that a wrapper names (params_ema, params,
-/// ...: the list and its order are in torch_weights.cc), under their names there. They are
-/// contiguous and of the file's element types. What is not a tensor is passed over. Error{model}
-/// when there are no tensors.
+/// ..., or one under another: the list and its order are in torch_weights.cc), under their names
+/// there. They are contiguous and of the file's element types. What is not a tensor is passed over,
+/// such as an optimiser's state. Error{model} when there are no tensors.
+///
+/// A prefix that all names share, such as the "generator." of a PyTorch Lightning checkpoint,
+/// stays: "model." is also how ESRGAN of 2018 names its layers, and among "generator." and
+/// "discriminator." only an architecture knows its own.
 StateDict weights_in(const Pickle& pickle, ByteOrder order, MemoryBudget& budget,
                      const FindStorage& find_storage);
 

@@ -100,22 +100,66 @@ TEST(Pth, ReadsTensorsThatShareAStorage) {
   EXPECT_EQ(weights.find("tail")->to_floats(), (std::vector<float>{2, 3, 4, 5}));
 }
 
-TEST(Pth, PrefersTheAveragedWeights) {
-  PickleWriter pickle;
-  pickle.op('}').op('(');
-  for (const char* wrapper : {"net", "params", "params_ema", "state_dict"}) {
-    write_dict(pickle.text(wrapper), {six_floats(std::string("in ") + wrapper)});
+/// Wrappers in order of preference.
+const std::vector<std::string> kWrappers = {
+    "params_ema",       "g_ema",     "ema",  "model_ema", "params", "state_dict",
+    "model_state_dict", "generator", "netG", "net_g",     "net",    "model"};
+
+TEST(Pth, PrefersAveragedWeightsThenNamedOnesThenThoseOfOneNetwork) {
+  for (size_t first = 0; first < kWrappers.size(); ++first) {
+    PickleWriter pickle;
+    pickle.op('}').op('(');
+    for (size_t i = kWrappers.size(); i-- > first;) {
+      write_dict(pickle.text(kWrappers[i]), {six_floats("in " + kWrappers[i])});
+    }
+    write_tensor(pickle.text("beside them"), six_floats("beside them"));
+    EXPECT_EQ(names(read(torch_file(pickle.op('u').stop(), kSixFloats))),
+              std::vector<std::string>{"in " + kWrappers[first]});
   }
-  EXPECT_EQ(names(read(torch_file(pickle.op('u').stop(), kSixFloats))),
-            std::vector<std::string>{"in params_ema"});
 }
 
-TEST(Pth, UnwrapsEachWrapper) {
-  for (const char* wrapper : {"params", "params_ema", "state_dict", "net"}) {
+TEST(Pth, UnwrapsAWrapperInAWrapper) {
+  const auto nested = [](const std::vector<std::string>& wrappers) {
     PickleWriter pickle;
-    write_dict(pickle.op('}').text(wrapper), {six_floats("w")}).op('s');
-    EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))), std::vector<std::string>{"w"});
-  }
+    for (const std::string& wrapper : wrappers) pickle.op('}').text(wrapper);
+    write_dict(pickle, {six_floats("w")});
+    for (size_t i = 0; i < wrappers.size(); ++i) pickle.op('s');
+    return torch_file(pickle.stop(), kSixFloats);
+  };
+  EXPECT_EQ(names(read(nested({"net", "params"}))), std::vector<std::string>{"w"});
+  EXPECT_EQ(names(read(nested({"generator", "state_dict"}))), std::vector<std::string>{"w"});
+  EXPECT_REFUSED(read(nested({"net", "net", "params"})), "holds no weights");
+  EXPECT_REFUSED(read(nested({"discriminator"})), "holds no weights");
+}
+
+TEST(Pth, PassesOverWrappersWithoutTensors) {
+  // An average's bookkeeping, beside the weights.
+  PickleWriter pickle;
+  pickle.op('}').text("ema").op('}').text("decay").integer(1).op('s').op('s');
+  pickle.text("net").op('}').op('s');
+  write_dict(pickle.text("state_dict"), {six_floats("w")}).op('s');
+  EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))), std::vector<std::string>{"w"});
+}
+
+TEST(Pth, TakesADictThatWrapsItself) {
+  PickleWriter pickle;
+  pickle.op('}').op('q').byte(0).text("net").op('h').byte(0).op('s');
+  write_tensor(pickle.text("w"), six_floats("w")).op('s');
+  EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))), std::vector<std::string>{"w"});
+}
+
+TEST(Pth, ReadsACheckpointOfPyTorchLightning) {
+  // Its prefixes stay: which of the networks is meant is for the architectures to tell.
+  PickleWriter pickle;
+  pickle.op('}').text("epoch").integer(7).op('s');
+  write_dict(pickle.text("state_dict"), {six_floats("generator.w"), six_floats("loss.w")}).op('s');
+  pickle.text("optimizer_states").op(']').op('}').text("state").op('}').integer(0);
+  write_dict(pickle, {six_floats("exp_avg")}).op('s').op('s').op('a').op('s');
+  pickle.text("lr_schedulers").op(']').op('}').text("milestones");
+  pickle.global("collections", "Counter").op('}').integer(100).integer(1).op('s').op(0x85).op('R');
+  pickle.op('s').op('a').op('s');
+  EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))),
+            (std::vector<std::string>{"generator.w", "loss.w"}));
 }
 
 TEST(Pth, PassesOverWhatIsNoTensor) {
