@@ -4,7 +4,8 @@
 //
 //   archive/data.pkl     the state dict, its tensors as references to storages: see pickle.h
 //   archive/data/KEY     a storage's elements
-//   archive/byteorder    "little" or "big" (PyTorch 2.1 and later)
+//   archive/byteorder    "little" or "big" (PyTorch 2.1 and later; before, files were little-endian
+//                        but for those of big-endian machines, which did not say so)
 #include "model/pth.h"
 
 #include <string>
@@ -58,16 +59,14 @@ Buffer read_small(const ZipArchive& archive, const std::string& name, uint64_t m
   return archive.read(name);
 }
 
-void check_byte_order(const ZipArchive& archive, const std::string& folder) {
-  if (!archive.size_of(folder + "byteorder")) return;  // PyTorch before 2.1: little
+ByteOrder byte_order(const ZipArchive& archive, const std::string& folder) {
+  if (!archive.size_of(folder + "byteorder")) return ByteOrder::little;
   const Buffer text = read_small(archive, folder + "byteorder", 16);
   const std::string_view order(reinterpret_cast<const char*>(text.data()), text.size_bytes());
-  if (order != "little") {
-    fail(ErrorCode::model,
-         "its numbers are stored in byte order '{}', which upres does not read; load and save the "
-         "file with PyTorch on a little-endian machine (x86, ARM)",
-         order);
-  }
+  if (order == "little") return ByteOrder::little;
+  if (order == "big") return ByteOrder::big;
+  fail(ErrorCode::model, "its numbers are stored in byte order '{}', neither little nor big",
+       order);
 }
 
 /// The archive's storages; each is read once.
@@ -107,13 +106,13 @@ StateDict read_pth(std::span<const std::byte> file) {
   const ZipArchive archive(file);
   const std::string folder = folder_of(archive);
   refuse_torchscript(archive, folder);
-  check_byte_order(archive, folder);
+  const ByteOrder order = byte_order(archive, folder);
   const Buffer text = read_small(archive, folder + std::string(kPickle), kMaxPickleBytes);
   const Pickle pickle = unpickle({text.data(), text.size_bytes()});
 
   MemoryBudget budget(file.size());
   Storages storages(archive, folder, budget);
-  return weights_in(pickle, ByteOrder::little, budget,
+  return weights_in(pickle, order, budget,
                     [&](const Pickle::Storage& storage) { return storages.find(storage); });
 }
 

@@ -181,13 +181,44 @@ TEST(Pth, ReadsDeflatedEntriesFoldersAndAnyPrefix) {
   }
 }
 
+TEST(Pth, ReadsNumbersOfEitherByteOrder) {
+  const auto values = [](const std::string& type, const std::string& storage,
+                         const std::string& order) {
+    const std::string pickle = pickled(
+        {{.name = "w", .shape = {2}, .strides = {1}, .storage_type = type, .storage_count = 2}});
+    return read(zip_of({{"a/data.pkl", pickle}, {"a/data/0", storage}, {"a/byteorder", order}}))
+        .find("w")
+        ->to_floats();
+  };
+  const std::vector<float> expected{1, -2};
+  EXPECT_EQ(values("FloatStorage", raw<float>({1, -2}), "little"), expected);
+  EXPECT_EQ(values("FloatStorage", {"\x3f\x80\0\0\xc0\0\0\0", 8}, "big"), expected);
+  EXPECT_EQ(values("HalfStorage", {"\x3c\0\xc0\0", 4}, "big"), expected);
+  EXPECT_EQ(values("CharStorage", raw<int8_t>({1, -2}), "big"), expected);
+  EXPECT_EQ(values("DoubleStorage", {"\x3f\xf0\0\0\0\0\0\0\xc0\0\0\0\0\0\0\0", 16}, "big"),
+            expected);
+}
+
+TEST(Pth, SwapsTheBytesOfTensorsThatShareAStorageOnce) {
+  const PickledTensor transposed{
+      .name = "t", .shape = {1, 2}, .strides = {1, 1}, .storage_count = 2};
+  const PickledTensor last{
+      .name = "l", .shape = {1}, .strides = {7}, .offset = 1, .storage_count = 2};
+  const StateDict weights = read(zip_of({{"a/data.pkl", pickled({transposed, last})},
+                                         {"a/data/0", {"\x3f\x80\0\0\xc0\0\0\0", 8}},
+                                         {"a/byteorder", "big"}}));
+  EXPECT_EQ(weights.find("t")->to_floats(), (std::vector<float>{1, -2}));
+  EXPECT_EQ(weights.find("l")->to_floats(), (std::vector<float>{-2}));
+}
+
 // --- refusals ---
 
 TEST(Pth, RefusesOtherArchivesByWhatTheyAre) {
   EXPECT_REFUSED(read(zip_of({{"word/document.xml", "<w/>"}})), "was not made by torch.save");
   EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"b/data.pkl", "N."}})), "two pickles");
   EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"a/constants.pkl", "N."}})), "TorchScript");
-  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"a/byteorder", "big"}})), "byte order 'big'");
+  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"a/byteorder", "middle"}})),
+                 "byte order 'middle', neither little nor big");
   EXPECT_REFUSED(read("PK\x03\x04 and nothing more"), "the zip archive is damaged");
 }
 
