@@ -26,16 +26,20 @@ using Bytes = std::span<const std::byte>;
 
 constexpr int64_t kProtocol = 1001;
 
+// What the pickles around the state dict's may hold: the list of storages has an entry for each
+// tensor, 9000 in a large checkpoint. It is in memory together with the state dict.
+constexpr size_t kMaxSmallPickleValues = size_t{1} << 16;
+
 class Reader {
  public:
   explicit Reader(Bytes file) : file_(file), in_(file, "the file") {}
 
   StateDict read() {
     in_.take(kLegacyPthMagic.size());
-    check_protocol(next_pickle());
-    next_pickle();  // about the machine
-    const Pickle object = next_pickle();
-    const Pickle keys = next_pickle();
+    check_protocol(next_pickle(kMaxSmallPickleValues));
+    next_pickle(kMaxSmallPickleValues);  // about the machine
+    const Pickle object = next_pickle(kMaxPickleValues);
+    const Pickle keys = next_pickle(kMaxSmallPickleValues);
     find_storages(object, keys);
     MemoryBudget budget(file_.size());
     return weights_in(object, ByteOrder::little, budget,
@@ -50,8 +54,8 @@ class Reader {
     bool found = false;
   };
 
-  Pickle next_pickle() {
-    Pickle pickle = unpickle(file_.subspan(in_.position()));
+  Pickle next_pickle(size_t max_values) {
+    Pickle pickle = unpickle(file_.subspan(in_.position()), max_values);
     in_.take(pickle.size_bytes);
     return pickle;
   }

@@ -14,14 +14,13 @@
 namespace upres {
 namespace {
 
-// A training checkpoint of 3000 tensors with an optimiser's state makes about 250,000 values. Twice
-// that takes 50 MB here, and no more than that whatever the file says.
-constexpr size_t kMaxValues = size_t{1} << 19;
 // Python's pickler fills lists and dicts in batches of 1000; only a tuple grows on the stack, and
 // those of a state dict have up to 7 items.
 constexpr size_t kMaxStack = size_t{1} << 16;
 // Marks nest as deep as the values do: five deep in a state dict, a dozen in a checkpoint.
 constexpr size_t kMaxMarks = 256;
+// The largest checkpoints have 9000. Each may take 200 bytes beyond a value's.
+constexpr size_t kMaxTensors = size_t{1} << 16;
 // Convolutions have 4; a shape is copied by each tensor, so that it must not grow.
 constexpr size_t kMaxDimensions = 8;
 
@@ -112,9 +111,9 @@ std::optional<int64_t> reach_of(const Pickle::StridedTensor& tensor) {
 }
 
 /// For a tensor whose offset counts from the view's first element.
-void check_lies_in_storage(const Pickle::StridedTensor& tensor) {
+void check_lies_in_storage(const Pickle::StridedTensor& tensor, const Pickle::Storage& storage) {
   const auto count = element_count(tensor.shape);
-  const int64_t available = tensor.storage.view_count;
+  const int64_t available = storage.view_count;
   if (!count || *count > available) {
     fail(ErrorCode::model, "a tensor of {} does not fit into its storage of {} elements",
          to_string(tensor.shape), available);
@@ -140,7 +139,8 @@ void check_lies_in_storage(const Pickle::Storage& view) {
 
 class Machine {
  public:
-  explicit Machine(std::span<const std::byte> bytes) : in_(bytes, "the pickle") {}
+  Machine(std::span<const std::byte> bytes, size_t max_values)
+      : in_(bytes, "the pickle"), max_values_(max_values) {}
 
   Pickle run() {
     while (true) {
@@ -277,7 +277,7 @@ class Machine {
   // --- the stack ---
 
   void push(Value value) {
-    if (result_.values.size() >= kMaxValues) limit("values", kMaxValues);
+    if (result_.values.size() >= max_values_) limit("values", max_values_);
     result_.values.push_back(std::move(value));
     push_id(Id(result_.values.size() - 1));
   }
@@ -337,7 +337,7 @@ class Machine {
   }
 
   void memoize(uint32_t index) {
-    if (memo_.size() >= kMaxValues) limit("remembered values", kMaxValues);
+    if (memo_.size() >= max_values_) limit("remembered values", max_values_);
     memo_[index] = top();
   }
 
@@ -392,7 +392,7 @@ class Machine {
     const auto& pairs = expect<Pickle::Sequence>(arguments[0], "a list of entries").items;
     // Few bytes would be enough to copy a long list many times; each of a file's is used once.
     copied_entries_ += pairs.size();
-    if (copied_entries_ > kMaxValues) limit("entries in OrderedDicts", kMaxValues);
+    if (copied_entries_ > max_values_) limit("entries in OrderedDicts", max_values_);
     for (const Id pair : pairs) {
       const auto& entry = expect<Pickle::Sequence>(pair, "a key and a value").items;
       if (entry.size() != 2) damaged("has something else where a key and a value belong");
@@ -403,17 +403,18 @@ class Machine {
 
   /// (storage, offset, shape, strides, ...)
   Pickle::StridedTensor rebuild_tensor(const std::vector<Id>& arguments) {
-    Pickle::StridedTensor tensor{expect<Pickle::Storage>(arguments[0], "a storage"),
-                                 expect<int64_t>(arguments[1], "an offset"),
+    if (++tensors_ > kMaxTensors) limit("tensors", kMaxTensors);
+    const auto& storage = expect<Pickle::Storage>(arguments[0], "a storage");
+    Pickle::StridedTensor tensor{arguments[0], expect<int64_t>(arguments[1], "an offset"),
                                  integers(arguments[2], "a shape"),
                                  integers(arguments[3], "strides")};
     if (tensor.shape.size() != tensor.strides.size()) {
       damaged(fmt::format("gives {} strides to a tensor of {} dimensions", tensor.strides.size(),
                           tensor.shape.size()));
     }
-    check_lies_in_storage(tensor);
+    check_lies_in_storage(tensor, storage);
     // An empty tensor may have any offset; those of others lie in the view, and so does the sum.
-    if (element_count(tensor.shape) != 0) tensor.offset += tensor.storage.view_offset;
+    if (element_count(tensor.shape) != 0) tensor.offset += storage.view_offset;
     return tensor;
   }
 
@@ -456,18 +457,20 @@ class Machine {
   }
 
   Cursor in_;
+  size_t max_values_;
   size_t at_ = 0;  ///< where the opcode at work begins
   Pickle result_;
   std::vector<Id> stack_;
   std::vector<size_t> marks_;  ///< heights of the stack
   std::unordered_map<uint32_t, Id> memo_;
   size_t copied_entries_ = 0;
+  size_t tensors_ = 0;
 };
 
 }  // namespace
 
-Pickle unpickle(std::span<const std::byte> bytes) {
-  return Machine(bytes).run();
+Pickle unpickle(std::span<const std::byte> bytes, size_t max_values) {
+  return Machine(bytes, max_values).run();
 }
 
 }  // namespace upres

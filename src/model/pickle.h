@@ -51,7 +51,7 @@ struct Pickle {
   /// under its key. Every element lies within the storage's view, and there are no more of them
   /// than the view has.
   struct StridedTensor {
-    Storage storage;
+    Id storage;  ///< a Storage
     int64_t offset;
     Shape shape;
     std::vector<int64_t> strides;
@@ -84,9 +84,15 @@ struct Pickle {
 /// of a transformer with its optimiser's state 2 MB.
 constexpr size_t kMaxPickleBytes = 8 << 20;
 
+/// The most values that a pickle makes. A training checkpoint of 3000 tensors with an optimiser's
+/// state makes about 250,000. Twice that takes 60 MB here, and no more than that whatever the file
+/// says.
+constexpr size_t kMaxPickleValues = size_t{1} << 19;
+
 /// Runs the pickle of protocol 2 to 5, by Python 2 or 3, that `bytes` begin with. Error{model}
 /// where it is damaged, asks for a name or an opcode that tensors do not need, describes a tensor
-/// that does not lie in its storage, or exceeds the limits here and in pickle.cc.
-Pickle unpickle(std::span<const std::byte> bytes);
+/// that does not lie in its storage, makes more than `max_values`, or exceeds the limits above and
+/// in pickle.cc.
+Pickle unpickle(std::span<const std::byte> bytes, size_t max_values = kMaxPickleValues);
 
 }  // namespace upres

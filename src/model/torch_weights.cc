@@ -86,10 +86,9 @@ bool is_contiguous(const Pickle::StridedTensor& tensor) {
   return true;
 }
 
-/// Copies `count` elements in row-major order of the tensor's shape.
-void gather(const Pickle::StridedTensor& tensor, int64_t count, const std::byte* src,
+/// Copies `count` elements of `size` bytes in row-major order of the tensor's shape.
+void gather(const Pickle::StridedTensor& tensor, int64_t count, size_t size, const std::byte* src,
             std::byte* dst) {
-  const size_t size = size_bytes(tensor.storage.dtype);
   std::vector<int64_t> index(tensor.shape.size(), 0);
   int64_t element = tensor.offset;
   for (int64_t done = 0; done < count; ++done, dst += size) {
@@ -110,21 +109,21 @@ void swap_bytes(Buffer& elements, size_t element_bytes) {
   }
 }
 
-Tensor contiguous(const Pickle::StridedTensor& tensor, ByteOrder order, MemoryBudget& budget,
-                  const FindStorage& find_storage) {
-  const std::byte* elements = find_storage(tensor.storage).data();
+Tensor contiguous(const Pickle::StridedTensor& tensor, const Pickle::Storage& storage,
+                  ByteOrder order, MemoryBudget& budget, const FindStorage& find_storage) {
+  const std::byte* elements = find_storage(storage).data();
   const int64_t count = element_count(tensor.shape).value_or(0);
-  const size_t element_bytes = size_bytes(tensor.storage.dtype);
+  const size_t element_bytes = size_bytes(storage.dtype);
   budget.spend(uint64_t(count) * element_bytes);
   Buffer buffer(uint64_t(count) * element_bytes);
   if (count > 0 && is_contiguous(tensor)) {
     std::memcpy(buffer.data(), elements + size_t(tensor.offset) * element_bytes,
                 buffer.size_bytes());
   } else {
-    gather(tensor, count, elements, buffer.data());
+    gather(tensor, count, element_bytes, elements, buffer.data());
   }
   if (order == ByteOrder::big) swap_bytes(buffer, element_bytes);
-  return Tensor(tensor.storage.dtype, tensor.shape, std::move(buffer));
+  return Tensor(storage.dtype, tensor.shape, std::move(buffer));
 }
 
 }  // namespace
@@ -149,7 +148,8 @@ StateDict weights_in(const Pickle& pickle, ByteOrder order, MemoryBudget& budget
     const auto* name = pickle.as<std::string_view>(key);
     const auto* tensor = pickle.as<Pickle::StridedTensor>(value);
     if (!name || !tensor) continue;
-    weights.add(std::string(*name), contiguous(*tensor, order, budget, find_storage));
+    const auto& storage = *pickle.as<Pickle::Storage>(tensor->storage);
+    weights.add(std::string(*name), contiguous(*tensor, storage, order, budget, find_storage));
   }
   return weights;
 }

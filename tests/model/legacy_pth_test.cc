@@ -155,6 +155,15 @@ TEST(LegacyPth, RefusesManyTensorsOverOneStorage) {
                  "more than 32 times the file's size");
 }
 
+TEST(LegacyPth, RefusesAListOfMoreStoragesThanAnyFileHas) {
+  std::string file(kLegacyMagic);
+  file += PickleWriter().integer(1001).stop() + PickleWriter().op('}').stop();
+  file += pickled({six_floats("w")}) + PickleWriter().op(']').stop();
+  file.pop_back();
+  for (int i = 0; i < 70'000; ++i) file += "Na";
+  EXPECT_REFUSED(read(file + "."), "more than 65536 values");
+}
+
 TEST(LegacyPth, RunsNoCode) {
   const std::string call =
       PickleWriter().global("os", "system").text("echo harm").op(0x85).op('R').stop();

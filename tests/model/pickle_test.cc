@@ -13,6 +13,10 @@ Pickle run(const std::string& pickle) {
   return unpickle(bytes_of(pickle));
 }
 
+void read(std::span<const std::byte> bytes) {
+  unpickle(bytes);
+}
+
 /// One tensor, pickled as if its storage had `count` floats.
 std::string tensor_over(int64_t count, const std::vector<int64_t>& shape,
                         const std::vector<int64_t>& strides, int64_t offset = 0) {
@@ -68,9 +72,11 @@ TEST(Pickle, ReadsATensorAsAReferenceToItsStorage) {
   const Pickle pickle = run(bytes);
   const auto* tensor = pickle.as<Pickle::StridedTensor>(pickle.root);
   ASSERT_TRUE(tensor);
-  EXPECT_EQ(tensor->storage.dtype, DType::f32);
-  EXPECT_EQ(tensor->storage.key, "0");
-  EXPECT_EQ(tensor->storage.count, 24);
+  const auto* storage = pickle.as<Pickle::Storage>(tensor->storage);
+  ASSERT_TRUE(storage);
+  EXPECT_EQ(storage->dtype, DType::f32);
+  EXPECT_EQ(storage->key, "0");
+  EXPECT_EQ(storage->count, 24);
   EXPECT_EQ(tensor->offset, 4);
   EXPECT_EQ(tensor->shape, (Shape{2, 3}));
   EXPECT_EQ(tensor->strides, (std::vector<int64_t>{6, 2}));
@@ -289,6 +295,18 @@ TEST(Pickle, RefusesManyOrderedDictsOfOneLongList) {
   EXPECT_REFUSED(run(bytes + "."), "more than 524288 entries in OrderedDicts");
 }
 
+TEST(Pickle, RefusesMoreTensorsThanAnyCheckpointHas) {
+  // The arguments remembered as 0, the function as 1; then tensor after tensor into a list.
+  PickleWriter pickle;
+  pickle.op(']').op('(').op('(').text("storage").global("torch", "FloatStorage").text("0");
+  pickle.text("cpu").integer(1).op('t').op('Q').integer(0).integers({1}).integers({1}).op('t');
+  pickle.op('q').byte(0).op('a').global("torch._utils", "_rebuild_tensor").op('q').byte(1).op('a');
+  std::string bytes = pickle.stop();
+  bytes.pop_back();
+  bytes += repeated(std::string("h\1h\0Ra", 6), 65'537);
+  EXPECT_REFUSED(run(bytes.append(".")), "more than 65536 tensors");
+}
+
 TEST(Pickle, RefusesMoreBytesThanAnyNetworkHas) {
   const std::string bytes =
       repeated("N", 1).append(repeated(std::string("q\0", 2), kMaxPickleBytes / 2));
@@ -319,12 +337,12 @@ TEST(Pickle, RefusesIntegersOfMoreThan8Bytes) {
 
 TEST(Pickle, IsRefusedCutAnywhere) {
   expect_refused_at_every_length(
-      pickled({{.name = "a", .shape = {2}, .strides = {1}, .storage_count = 2}}), unpickle);
+      pickled({{.name = "a", .shape = {2}, .strides = {1}, .storage_count = 2}}), read);
 }
 
 TEST(Pickle, ComesToNoHarmFromDamagedBytes) {
   expect_no_harm_from_damaged_bytes(
-      pickled({{.name = "a", .shape = {2}, .strides = {1}, .storage_count = 2}}), unpickle);
+      pickled({{.name = "a", .shape = {2}, .strides = {1}, .storage_count = 2}}), read);
 }
 
 }  // namespace
