@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "model/legacy_pth.h"
 #include "model/ncnn.h"
 #include "model/pth.h"
 #include "model/safetensors.h"
@@ -33,6 +34,14 @@ bool is_zip(const fs::path&, Bytes file) {
 
 ModelFile read_pytorch(const fs::path&, Bytes file) {
   return {.format = {}, .weights = read_pth(file), .graph = {}, .sha256 = sha256_hex(file)};
+}
+
+bool is_legacy_pytorch(const fs::path&, Bytes file) {
+  return has_at(file, 0, kLegacyPthMagic);
+}
+
+ModelFile read_legacy_pytorch(const fs::path&, Bytes file) {
+  return {.format = {}, .weights = read_legacy_pth(file), .graph = {}, .sha256 = sha256_hex(file)};
 }
 
 bool is_param(Bytes file) {
@@ -79,16 +88,12 @@ struct Format {
 /// Tried in this order: a .bin may also be PyTorch's.
 constexpr Format kFormats[] = {
     {"PyTorch", is_zip, read_pytorch},
+    {"PyTorch", is_legacy_pytorch, read_legacy_pytorch},
     {"ncnn", is_ncnn, read_ncnn_pair},
     {"safetensors", is_safetensors, read_safetensors_file},
 };
 
 // --- formats that are only named ---
-
-/// The pickled number that begins torch.save()'s files before PyTorch 1.6 (protocol 2, 10 bytes).
-bool is_legacy_pytorch(const fs::path&, Bytes file) {
-  return has_at(file, 0, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19");
-}
 
 bool is_pickle(const fs::path&, Bytes file) {
   return has_at(file, 0, "\x80");
@@ -120,7 +125,6 @@ struct RefusedFormat {
 constexpr std::string_view kSaveAgain = "load it with PyTorch and save it with torch.save again";
 
 constexpr RefusedFormat kRefused[] = {
-    {is_legacy_pytorch, "a PyTorch file of before version 1.6", kSaveAgain},
     {is_pickle, "a bare Python pickle", kSaveAgain},
     {is_tar, "a tar archive, as PyTorch wrote it before version 0.2", kSaveAgain},
     {is_onnx, "an ONNX file", "use the .pth or .safetensors file that it was made from"},
@@ -136,8 +140,8 @@ constexpr RefusedFormat kRefused[] = {
     }
   }
   fail(ErrorCode::model,
-       "this is not a model file; upres reads .safetensors, .pth of PyTorch 1.6 and later, and "
-       "ncnn's .param with .bin");
+       "this is not a model file; upres reads .safetensors, PyTorch's .pth, and ncnn's .param "
+       "with .bin");
 }
 
 // --- names ---

@@ -14,14 +14,13 @@
 namespace upres {
 namespace {
 
-// A training checkpoint of 3000 tensors with an optimiser's state makes about 250,000 values. Twice
-// that takes 50 MB here, and no more than that whatever the file says.
-constexpr size_t kMaxValues = size_t{1} << 19;
 // Python's pickler fills lists and dicts in batches of 1000; only a tuple grows on the stack, and
 // those of a state dict have up to 7 items.
 constexpr size_t kMaxStack = size_t{1} << 16;
 // Marks nest as deep as the values do: five deep in a state dict, a dozen in a checkpoint.
 constexpr size_t kMaxMarks = 256;
+// The largest checkpoints have 9000. Each may take 200 bytes beyond a value's.
+constexpr size_t kMaxTensors = size_t{1} << 16;
 // Convolutions have 4; a shape is copied by each tensor, so that it must not grow.
 constexpr size_t kMaxDimensions = 8;
 
@@ -39,6 +38,8 @@ enum class Opcode : uint8_t {
   none = 'N',
   binpersid = 'Q',
   reduce = 'R',
+  binstring = 'T',
+  short_binstring = 'U',
   binunicode = 'X',
   append = 'a',
   build = 'b',
@@ -76,7 +77,10 @@ struct Global {
 /// Every name that a pickle may use.
 constexpr Global kGlobals[] = {
     {"collections", "OrderedDict", Pickle::Function::ordered_dict},
-    {"torch._utils", "_rebuild_tensor_v2", Pickle::Function::rebuild_tensor},
+    {"collections", "Counter", Pickle::Function::counter},
+    {"torch", "Size", Pickle::Function::size},
+    {"torch._utils", "_rebuild_tensor", Pickle::Function::rebuild_tensor_v1},
+    {"torch._utils", "_rebuild_tensor_v2", Pickle::Function::rebuild_tensor_v2},
     {"torch._utils", "_rebuild_parameter", Pickle::Function::rebuild_parameter},
     {"torch", "HalfStorage", DType::f16},
     {"torch", "BFloat16Storage", DType::bf16},
@@ -90,8 +94,8 @@ constexpr Global kGlobals[] = {
     {"torch", "BoolStorage", DType::boolean},
 };
 
-/// How many elements of its storage a tensor reaches over, from the storage's first; nothing when
-/// it overflows or a number is negative.
+/// How many elements a tensor reaches over, from the first that its offset counts from; nothing
+/// when it overflows or a number is negative.
 std::optional<int64_t> reach_of(const Pickle::StridedTensor& tensor) {
   int64_t last = tensor.offset;
   for (size_t i = 0; i < tensor.shape.size(); ++i) {
@@ -106,9 +110,10 @@ std::optional<int64_t> reach_of(const Pickle::StridedTensor& tensor) {
   return last + 1;
 }
 
-void check_lies_in_storage(const Pickle::StridedTensor& tensor) {
+/// For a tensor whose offset counts from the view's first element.
+void check_lies_in_storage(const Pickle::StridedTensor& tensor, const Pickle::Storage& storage) {
   const auto count = element_count(tensor.shape);
-  const int64_t available = tensor.storage.count;
+  const int64_t available = storage.view_count;
   if (!count || *count > available) {
     fail(ErrorCode::model, "a tensor of {} does not fit into its storage of {} elements",
          to_string(tensor.shape), available);
@@ -122,18 +127,31 @@ void check_lies_in_storage(const Pickle::StridedTensor& tensor) {
   }
 }
 
+void check_lies_in_storage(const Pickle::Storage& view) {
+  const bool fits = view.view_offset >= 0 && view.view_count >= 0 &&
+                    view.view_count <= view.count &&
+                    view.view_offset <= view.count - view.view_count;
+  if (!fits) {
+    fail(ErrorCode::model, "a view of {} elements from {} on leaves its storage of {} elements",
+         view.view_count, view.view_offset, view.count);
+  }
+}
+
 class Machine {
  public:
-  explicit Machine(std::span<const std::byte> bytes) : in_(bytes, "the pickle") {}
+  Machine(std::span<const std::byte> bytes, size_t max_values)
+      : in_(bytes, "the pickle"), max_values_(max_values) {}
 
   Pickle run() {
     while (true) {
       at_ = in_.position();
+      if (at_ >= kMaxPickleBytes) limit("bytes", kMaxPickleBytes);
       const auto opcode = Opcode(in_.read<uint8_t>());
       if (opcode == Opcode::stop) break;
       step(opcode);
     }
     result_.root = pop();
+    result_.size_bytes = in_.position();
     return std::move(result_);
   }
 
@@ -168,6 +186,9 @@ class Machine {
         return push(big_endian_double(in_.take(8)));
       case Opcode::binunicode:
         return push(in_.text(in_.read<uint32_t>()));
+      case Opcode::binstring:  // Python 2's; signed, and thus too long when negative
+        return push(in_.text(in_.read<uint32_t>()));
+      case Opcode::short_binstring:
       case Opcode::short_binunicode:
         return push(in_.text(in_.read<uint8_t>()));
 
@@ -256,7 +277,7 @@ class Machine {
   // --- the stack ---
 
   void push(Value value) {
-    if (result_.values.size() >= kMaxValues) limit("values", kMaxValues);
+    if (result_.values.size() >= max_values_) limit("values", max_values_);
     result_.values.push_back(std::move(value));
     push_id(Id(result_.values.size() - 1));
   }
@@ -316,7 +337,7 @@ class Machine {
   }
 
   void memoize(uint32_t index) {
-    if (memo_.size() >= kMaxValues) limit("remembered values", kMaxValues);
+    if (memo_.size() >= max_values_) limit("remembered values", max_values_);
     memo_[index] = top();
   }
 
@@ -342,9 +363,20 @@ class Machine {
   void call(Pickle::Function function, const std::vector<Id>& arguments) {
     switch (function) {
       case Pickle::Function::ordered_dict:
-        if (!arguments.empty()) damaged("gives arguments to OrderedDict");
-        return push(Pickle::Dict{});
-      case Pickle::Function::rebuild_tensor:
+        return push(ordered_dict(arguments));
+      case Pickle::Function::counter:  // (dict): the milestones of a learning rate's schedule
+        if (arguments.size() != 1) damaged("makes a Counter of other than one dict");
+        expect<Pickle::Dict>(arguments[0], "a dict");
+        return push_id(arguments[0]);
+      case Pickle::Function::size:  // (tuple)
+        if (arguments.size() != 1) damaged("makes a torch.Size of other than one tuple");
+        expect<Pickle::Sequence>(arguments[0], "a tuple");
+        return push_id(arguments[0]);
+      case Pickle::Function::rebuild_tensor_v1:  // (storage, offset, shape, strides)
+        if (arguments.size() != 4) damaged("rebuilds a tensor from other than 4 arguments");
+        return push(rebuild_tensor(arguments));
+      case Pickle::Function::rebuild_tensor_v2:  // (..., requires_grad, hooks[, metadata])
+        if (arguments.size() < 6) damaged("rebuilds a tensor from fewer than 6 arguments");
         return push(rebuild_tensor(arguments));
       case Pickle::Function::rebuild_parameter:  // (tensor, requires_grad, hooks)
         if (arguments.size() != 3) damaged("rebuilds a parameter from other than 3 arguments");
@@ -352,18 +384,37 @@ class Machine {
     }
   }
 
-  /// (storage, offset, shape, strides, requires_grad, hooks[, metadata])
+  /// () or, by Python 2, a list of its entries: ([[key, value], ...])
+  Pickle::Dict ordered_dict(const std::vector<Id>& arguments) {
+    Pickle::Dict dict;
+    if (arguments.empty()) return dict;
+    if (arguments.size() != 1) damaged("makes an OrderedDict of more than a list");
+    const auto& pairs = expect<Pickle::Sequence>(arguments[0], "a list of entries").items;
+    // Few bytes would be enough to copy a long list many times; each of a file's is used once.
+    copied_entries_ += pairs.size();
+    if (copied_entries_ > max_values_) limit("entries in OrderedDicts", max_values_);
+    for (const Id pair : pairs) {
+      const auto& entry = expect<Pickle::Sequence>(pair, "a key and a value").items;
+      if (entry.size() != 2) damaged("has something else where a key and a value belong");
+      dict.entries.emplace_back(entry[0], entry[1]);
+    }
+    return dict;
+  }
+
+  /// (storage, offset, shape, strides, ...)
   Pickle::StridedTensor rebuild_tensor(const std::vector<Id>& arguments) {
-    if (arguments.size() < 6) damaged("rebuilds a tensor from fewer than 6 arguments");
-    Pickle::StridedTensor tensor{expect<Pickle::Storage>(arguments[0], "a storage"),
-                                 expect<int64_t>(arguments[1], "an offset"),
+    if (++tensors_ > kMaxTensors) limit("tensors", kMaxTensors);
+    const auto& storage = expect<Pickle::Storage>(arguments[0], "a storage");
+    Pickle::StridedTensor tensor{arguments[0], expect<int64_t>(arguments[1], "an offset"),
                                  integers(arguments[2], "a shape"),
                                  integers(arguments[3], "strides")};
     if (tensor.shape.size() != tensor.strides.size()) {
       damaged(fmt::format("gives {} strides to a tensor of {} dimensions", tensor.strides.size(),
                           tensor.shape.size()));
     }
-    check_lies_in_storage(tensor);
+    check_lies_in_storage(tensor, storage);
+    // An empty tensor may have any offset; those of others lie in the view, and so does the sum.
+    if (element_count(tensor.shape) != 0) tensor.offset += storage.view_offset;
     return tensor;
   }
 
@@ -375,14 +426,24 @@ class Machine {
     return numbers;
   }
 
-  /// ("storage", type, key, device, count)
+  /// ("storage", type, key, device, count[, view]), where view is None or (key, offset, count)
   void push_storage(const std::vector<Id>& fields) {
-    if (fields.size() != 5 || expect<std::string_view>(fields[0], "'storage'") != "storage") {
+    if (fields.size() < 5 || fields.size() > 6 ||
+        expect<std::string_view>(fields[0], "'storage'") != "storage") {
       damaged("refers to something beside it that is not a storage");
     }
-    push(Pickle::Storage{expect<DType>(fields[1], "a storage's type"),
-                         expect<std::string_view>(fields[2], "a storage's key"),
-                         expect<int64_t>(fields[4], "a storage's size")});
+    const auto count = expect<int64_t>(fields[4], "a storage's size");
+    Pickle::Storage storage{expect<DType>(fields[1], "a storage's type"),
+                            expect<std::string_view>(fields[2], "a storage's key"), count, 0,
+                            count};
+    if (fields.size() == 6 && !result_.as<Pickle::None>(fields[5])) {
+      const auto& view = expect<Pickle::Sequence>(fields[5], "a storage's view").items;
+      if (view.size() != 3) damaged("has something else where a storage's view belongs");
+      storage.view_offset = expect<int64_t>(view[1], "a view's offset");
+      storage.view_count = expect<int64_t>(view[2], "a view's size");
+      check_lies_in_storage(storage);
+    }
+    push(storage);
   }
 
   // --- refusals ---
@@ -396,17 +457,20 @@ class Machine {
   }
 
   Cursor in_;
+  size_t max_values_;
   size_t at_ = 0;  ///< where the opcode at work begins
   Pickle result_;
   std::vector<Id> stack_;
   std::vector<size_t> marks_;  ///< heights of the stack
   std::unordered_map<uint32_t, Id> memo_;
+  size_t copied_entries_ = 0;
+  size_t tensors_ = 0;
 };
 
 }  // namespace
 
-Pickle unpickle(std::span<const std::byte> bytes) {
-  return Machine(bytes).run();
+Pickle unpickle(std::span<const std::byte> bytes, size_t max_values) {
+  return Machine(bytes, max_values).run();
 }
 
 }  // namespace upres

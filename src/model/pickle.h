@@ -41,24 +41,37 @@ struct Pickle {
   struct Storage {
     DType dtype;
     std::string_view key;
-    int64_t count;  ///< elements
+    int64_t count;  ///< elements under the key
+    /// The part of them that tensors count from and stay in; all of them but for PyTorch before
+    /// 0.4. It lies within the storage.
+    int64_t view_offset;
+    int64_t view_count;
   };
-  /// A tensor over a storage: element (i, j, ...) is number offset + i * strides[0] + ... of it.
-  /// Every element lies within the storage, and there are no more of them than the storage has.
+  /// A tensor over a storage: element (i, j, ...) is number offset + i * strides[0] + ... of all
+  /// under its key. Every element lies within the storage's view, and there are no more of them
+  /// than the view has.
   struct StridedTensor {
-    Storage storage;
+    Id storage;  ///< a Storage
     int64_t offset;
     Shape shape;
     std::vector<int64_t> strides;
   };
   /// The functions that a pickle may call.
-  enum class Function : uint8_t { ordered_dict, rebuild_tensor, rebuild_parameter };
+  enum class Function : uint8_t {
+    ordered_dict,
+    counter,
+    size,
+    rebuild_tensor_v1,
+    rebuild_tensor_v2,
+    rebuild_parameter
+  };
 
   using Value = std::variant<None, bool, int64_t, double, std::string_view, Sequence, Dict, Storage,
                              StridedTensor, Function, DType>;
 
   std::deque<Value> values;
   Id root = 0;
+  size_t size_bytes = 0;  ///< the pickle's own length: others may follow it
 
   /// The value as a T; null when it is of another type.
   template <typename T>
@@ -67,9 +80,19 @@ struct Pickle {
   }
 };
 
-/// Runs a pickle of protocol 2 to 5. Error{model} where it is damaged, asks for a name or an opcode
-/// that tensors do not need, describes a tensor that does not lie in its storage, or exceeds the
-/// limits in pickle.cc.
-Pickle unpickle(std::span<const std::byte> bytes);
+/// The longest pickle that is run. That of RealESRGAN_x4plus, 702 tensors, has 0.1 MB; a checkpoint
+/// of a transformer with its optimiser's state 2 MB.
+constexpr size_t kMaxPickleBytes = 8 << 20;
+
+/// The most values that a pickle makes. A training checkpoint of 3000 tensors with an optimiser's
+/// state makes about 250,000. Twice that takes 60 MB here, and no more than that whatever the file
+/// says.
+constexpr size_t kMaxPickleValues = size_t{1} << 19;
+
+/// Runs the pickle of protocol 2 to 5, by Python 2 or 3, that `bytes` begin with. Error{model}
+/// where it is damaged, asks for a name or an opcode that tensors do not need, describes a tensor
+/// that does not lie in its storage, makes more than `max_values`, or exceeds the limits above and
+/// in pickle.cc.
+Pickle unpickle(std::span<const std::byte> bytes, size_t max_values = kMaxPickleValues);
 
 }  // namespace upres

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "base/hash.h"
 #include "graph/footprint.h"
 #include "model/pth.h"
 #include "support.h"
@@ -140,9 +141,11 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Refused{"pth/ntire24_span_ch28_torch2.pth", kNoNetwork},
                     Refused{"pth/ntire25_span_params_ema.pth", kNoNetwork},
                     Refused{"pth/ntire22_mobilesr_checkpoint.pth", kNoNetwork},
-                    Refused{"pth/IMDN_RTC.legacy.pth", "this is a PyTorch file of before version"},
-                    Refused{"pth/lpips_alex_v0.0.py2-legacy.pth",
-                            "this is a PyTorch file of before"},
+                    Refused{"pth/IMDN_RTC.legacy.pth", kNoNetwork},
+                    Refused{"pth/IMDN_RTE.legacy-module-prefix.pth", kNoNetwork},
+                    Refused{"pth/carn_mdrn-e.legacy-rebuild_tensor_v1.pth", kNoNetwork},
+                    Refused{"pth/dists_weights.legacy.pt", kNoNetwork},
+                    Refused{"pth/lpips_alex_v0.0.py2-legacy.pth", kNoNetwork},
                     Refused{"onnx/esrgan-small-pre.onnx", "this is an ONNX file"},
                     Refused{"rrdb/realesrgan-x4plus-anime.param", "cannot open"}));
 
@@ -162,6 +165,43 @@ TEST(Published, StoragesWithOffsetsStridesAndOtherTypesAreRead) {
   }
 }
 
+/// A hash over names, types, shapes and values. Debian 12's PyTorch, 1.13, gives the same for
+/// torch.load()'s dict by
+///   hash.update(f"{name} {dtype} {'x'.join(shape)}\\n".encode() + tensor.numpy().tobytes())
+std::string hash_of(const StateDict& weights) {
+  std::string all;
+  for (const auto& [name, tensor] : weights) {
+    all += fmt::format("{} {} {}\n", name, upres::name(tensor.dtype()), to_string(tensor.shape()));
+    const auto bytes = tensor.bytes();
+    all.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  return sha256_hex(bytes_of(all));
+}
+
+TEST(Published, StreamsOfBeforePyTorch16GiveWhatPyTorchReads) {
+  const struct {
+    const char* file;
+    size_t tensors;
+    const char* hash;
+  } cases[] = {{"pth/IMDN_RTC.legacy.pth", 56,
+                "5fcf611b2918b7717e8338bb192305703b42d4d051059048210de2031d9e7556"},
+               {"pth/IMDN_RTE.legacy-module-prefix.pth", 48,
+                "3322cb8b18d8c11d024d307b8c816480403c102d3fdf3dfc0f6d68d764c81b97"},
+               {"pth/carn_mdrn-e.legacy-rebuild_tensor_v1.pth", 91,
+                "0546cc7aece2c858422f3b6918db98b1a9682d587b81a085988ce7bb576d6103"},
+               {"pth/dists_weights.legacy.pt", 2,
+                "afbb6bee1efc05086c418eb8a7e25b6fa0b3a386832aa6417e2257d738a0b7de"},
+               {"pth/lpips_alex_v0.0.py2-legacy.pth", 5,
+                "d5c11a18d6c50e37f36926859c6665d98e0b8482f6e42adc54b86b65c7746124"}};
+  for (const auto& [file, tensors, hash] : cases) {
+    REQUIRE_FILE(published(file));
+    const ModelFile model = read_model_file(published(file));
+    EXPECT_EQ(model.format, "PyTorch") << file;
+    EXPECT_EQ(model.weights.size(), tensors) << file;
+    EXPECT_EQ(hash_of(model.weights), hash) << file;
+  }
+}
+
 // --- formats ---
 
 TEST(ReadModelFile, TellsFormatsByTheirContent) {
@@ -172,6 +212,10 @@ TEST(ReadModelFile, TellsFormatsByTheirContent) {
   const ModelFile file = read_model_file(torch);
   EXPECT_EQ(file.format, "PyTorch");
   EXPECT_EQ(file.weights.find("w")->to_floats(), std::vector<float>{7});
+
+  const fs::path legacy =
+      folder.write("weights.onnx", legacy_torch_file(pickle, {{"0", 1, raw<float>({7})}}));
+  EXPECT_EQ(read_model_file(legacy).weights.find("w")->to_floats(), std::vector<float>{7});
 
   const std::string header = R"({"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
   const fs::path safe = folder.write("weights.pth", raw<uint64_t>({header.size()}) + header + "!");

@@ -13,6 +13,10 @@ Pickle run(const std::string& pickle) {
   return unpickle(bytes_of(pickle));
 }
 
+void read(std::span<const std::byte> bytes) {
+  unpickle(bytes);
+}
+
 /// One tensor, pickled as if its storage had `count` floats.
 std::string tensor_over(int64_t count, const std::vector<int64_t>& shape,
                         const std::vector<int64_t>& strides, int64_t offset = 0) {
@@ -68,12 +72,63 @@ TEST(Pickle, ReadsATensorAsAReferenceToItsStorage) {
   const Pickle pickle = run(bytes);
   const auto* tensor = pickle.as<Pickle::StridedTensor>(pickle.root);
   ASSERT_TRUE(tensor);
-  EXPECT_EQ(tensor->storage.dtype, DType::f32);
-  EXPECT_EQ(tensor->storage.key, "0");
-  EXPECT_EQ(tensor->storage.count, 24);
+  const auto* storage = pickle.as<Pickle::Storage>(tensor->storage);
+  ASSERT_TRUE(storage);
+  EXPECT_EQ(storage->dtype, DType::f32);
+  EXPECT_EQ(storage->key, "0");
+  EXPECT_EQ(storage->count, 24);
   EXPECT_EQ(tensor->offset, 4);
   EXPECT_EQ(tensor->shape, (Shape{2, 3}));
   EXPECT_EQ(tensor->strides, (std::vector<int64_t>{6, 2}));
+}
+
+TEST(Pickle, ReadsTextOfPython2) {
+  const std::string bytes =
+      PickleWriter().short_string("short").op('T').u32(4).raw_text("long").op(0x86).stop();
+  const Pickle pickle = run(bytes);
+  const auto& items = pickle.as<Pickle::Sequence>(pickle.root)->items;
+  ASSERT_EQ(items.size(), 2);
+  EXPECT_EQ(*pickle.as<std::string_view>(items[0]), "short");
+  EXPECT_EQ(*pickle.as<std::string_view>(items[1]), "long");
+  EXPECT_REFUSED(run(PickleWriter().op('T').u32(uint32_t(-4)).raw_text("long").stop()),
+                 "cut short: 4294967292 bytes wanted");
+}
+
+TEST(Pickle, TellsWhereItEnds) {
+  const std::string bytes = PickleWriter().op('N').stop();
+  EXPECT_EQ(run(bytes + PickleWriter().op(']').stop()).size_bytes, bytes.size());
+}
+
+TEST(Pickle, ReadsAnOrderedDictMadeOfAList) {
+  const std::string bytes = PickleWriter()
+                                .global("collections", "OrderedDict")
+                                .op(']')
+                                .op('(')
+                                .op(']')
+                                .op('(')
+                                .text("key")
+                                .integer(7)
+                                .op('e')
+                                .op('e')
+                                .op(0x85)
+                                .op('R')
+                                .stop();
+  const Pickle pickle = run(bytes);
+  const auto* dict = pickle.as<Pickle::Dict>(pickle.root);
+  ASSERT_TRUE(dict && dict->entries.size() == 1);
+  EXPECT_EQ(*pickle.as<std::string_view>(dict->entries[0].first), "key");
+  EXPECT_EQ(*pickle.as<int64_t>(dict->entries[0].second), 7);
+}
+
+TEST(Pickle, TakesCountersAndSizesForWhatTheyHold) {
+  const std::string counter =
+      PickleWriter().global("collections", "Counter").op('}').op(0x85).op('R').stop();
+  const Pickle milestones = run(counter);
+  EXPECT_TRUE(milestones.as<Pickle::Dict>(milestones.root));
+  const std::string size =
+      PickleWriter().global("torch", "Size").integers({2, 3}).op(0x85).op('R').stop();
+  const Pickle shape = run(size);
+  EXPECT_EQ(shape.as<Pickle::Sequence>(shape.root)->items.size(), 2);
 }
 
 TEST(Pickle, RecallsWhatItRemembered) {
@@ -231,6 +286,33 @@ TEST(Pickle, RefusesBombs) {
   EXPECT_REFUSED(run(memo), "more than 524288 remembered values");
 }
 
+TEST(Pickle, RefusesManyOrderedDictsOfOneLongList) {
+  // A list of 60,000 times the same pair, remembered as 1; then dict after dict of it.
+  std::string bytes = PickleWriter().op('N').op('N').op(0x86).op('q').byte(0).stop();
+  bytes.pop_back();
+  bytes.append("](").append(repeated(std::string("h\0", 2), 60'000)).append("eq\x01");
+  for (int i = 0; i < 9; ++i) bytes += "ccollections\nOrderedDict\nh\x01\x85R";
+  EXPECT_REFUSED(run(bytes + "."), "more than 524288 entries in OrderedDicts");
+}
+
+TEST(Pickle, RefusesMoreTensorsThanAnyCheckpointHas) {
+  // The arguments remembered as 0, the function as 1; then tensor after tensor into a list.
+  PickleWriter pickle;
+  pickle.op(']').op('(').op('(').text("storage").global("torch", "FloatStorage").text("0");
+  pickle.text("cpu").integer(1).op('t').op('Q').integer(0).integers({1}).integers({1}).op('t');
+  pickle.op('q').byte(0).op('a').global("torch._utils", "_rebuild_tensor").op('q').byte(1).op('a');
+  std::string bytes = pickle.stop();
+  bytes.pop_back();
+  bytes += repeated(std::string("h\1h\0Ra", 6), 65'537);
+  EXPECT_REFUSED(run(bytes.append(".")), "more than 65536 tensors");
+}
+
+TEST(Pickle, RefusesMoreBytesThanAnyNetworkHas) {
+  const std::string bytes =
+      repeated("N", 1).append(repeated(std::string("q\0", 2), kMaxPickleBytes / 2));
+  EXPECT_REFUSED(run(bytes), "more than 8388608 bytes");
+}
+
 TEST(Pickle, NestsWithoutRecursion) {
   // A tuple in a tuple in a tuple ..., half a million deep.
   const std::string bytes = repeated(")", 1) + repeated("\x85", 500'000) + ".";
@@ -255,12 +337,12 @@ TEST(Pickle, RefusesIntegersOfMoreThan8Bytes) {
 
 TEST(Pickle, IsRefusedCutAnywhere) {
   expect_refused_at_every_length(
-      pickled({{.name = "a", .shape = {2}, .strides = {1}, .storage_count = 2}}), unpickle);
+      pickled({{.name = "a", .shape = {2}, .strides = {1}, .storage_count = 2}}), read);
 }
 
 TEST(Pickle, ComesToNoHarmFromDamagedBytes) {
   expect_no_harm_from_damaged_bytes(
-      pickled({{.name = "a", .shape = {2}, .strides = {1}, .storage_count = 2}}), unpickle);
+      pickled({{.name = "a", .shape = {2}, .strides = {1}, .storage_count = 2}}), read);
 }
 
 }  // namespace

@@ -100,22 +100,66 @@ TEST(Pth, ReadsTensorsThatShareAStorage) {
   EXPECT_EQ(weights.find("tail")->to_floats(), (std::vector<float>{2, 3, 4, 5}));
 }
 
-TEST(Pth, PrefersTheAveragedWeights) {
-  PickleWriter pickle;
-  pickle.op('}').op('(');
-  for (const char* wrapper : {"net", "params", "params_ema", "state_dict"}) {
-    write_dict(pickle.text(wrapper), {six_floats(std::string("in ") + wrapper)});
+/// Wrappers in order of preference.
+const std::vector<std::string> kWrappers = {
+    "params_ema",       "g_ema",     "ema",  "model_ema", "params", "state_dict",
+    "model_state_dict", "generator", "netG", "net_g",     "net",    "model"};
+
+TEST(Pth, PrefersAveragedWeightsThenNamedOnesThenThoseOfOneNetwork) {
+  for (size_t first = 0; first < kWrappers.size(); ++first) {
+    PickleWriter pickle;
+    pickle.op('}').op('(');
+    for (size_t i = kWrappers.size(); i-- > first;) {
+      write_dict(pickle.text(kWrappers[i]), {six_floats("in " + kWrappers[i])});
+    }
+    write_tensor(pickle.text("beside them"), six_floats("beside them"));
+    EXPECT_EQ(names(read(torch_file(pickle.op('u').stop(), kSixFloats))),
+              std::vector<std::string>{"in " + kWrappers[first]});
   }
-  EXPECT_EQ(names(read(torch_file(pickle.op('u').stop(), kSixFloats))),
-            std::vector<std::string>{"in params_ema"});
 }
 
-TEST(Pth, UnwrapsEachWrapper) {
-  for (const char* wrapper : {"params", "params_ema", "state_dict", "net"}) {
+TEST(Pth, UnwrapsAWrapperInAWrapper) {
+  const auto nested = [](const std::vector<std::string>& wrappers) {
     PickleWriter pickle;
-    write_dict(pickle.op('}').text(wrapper), {six_floats("w")}).op('s');
-    EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))), std::vector<std::string>{"w"});
-  }
+    for (const std::string& wrapper : wrappers) pickle.op('}').text(wrapper);
+    write_dict(pickle, {six_floats("w")});
+    for (size_t i = 0; i < wrappers.size(); ++i) pickle.op('s');
+    return torch_file(pickle.stop(), kSixFloats);
+  };
+  EXPECT_EQ(names(read(nested({"net", "params"}))), std::vector<std::string>{"w"});
+  EXPECT_EQ(names(read(nested({"generator", "state_dict"}))), std::vector<std::string>{"w"});
+  EXPECT_REFUSED(read(nested({"net", "net", "params"})), "holds no weights");
+  EXPECT_REFUSED(read(nested({"discriminator"})), "holds no weights");
+}
+
+TEST(Pth, PassesOverWrappersWithoutTensors) {
+  // An average's bookkeeping, beside the weights.
+  PickleWriter pickle;
+  pickle.op('}').text("ema").op('}').text("decay").integer(1).op('s').op('s');
+  pickle.text("net").op('}').op('s');
+  write_dict(pickle.text("state_dict"), {six_floats("w")}).op('s');
+  EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))), std::vector<std::string>{"w"});
+}
+
+TEST(Pth, TakesADictThatWrapsItself) {
+  PickleWriter pickle;
+  pickle.op('}').op('q').byte(0).text("net").op('h').byte(0).op('s');
+  write_tensor(pickle.text("w"), six_floats("w")).op('s');
+  EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))), std::vector<std::string>{"w"});
+}
+
+TEST(Pth, ReadsACheckpointOfPyTorchLightning) {
+  // Its prefixes stay: which of the networks is meant is for the architectures to tell.
+  PickleWriter pickle;
+  pickle.op('}').text("epoch").integer(7).op('s');
+  write_dict(pickle.text("state_dict"), {six_floats("generator.w"), six_floats("loss.w")}).op('s');
+  pickle.text("optimizer_states").op(']').op('}').text("state").op('}').integer(0);
+  write_dict(pickle, {six_floats("exp_avg")}).op('s').op('s').op('a').op('s');
+  pickle.text("lr_schedulers").op(']').op('}').text("milestones");
+  pickle.global("collections", "Counter").op('}').integer(100).integer(1).op('s').op(0x85).op('R');
+  pickle.op('s').op('a').op('s');
+  EXPECT_EQ(names(read(torch_file(pickle.stop(), kSixFloats))),
+            (std::vector<std::string>{"generator.w", "loss.w"}));
 }
 
 TEST(Pth, PassesOverWhatIsNoTensor) {
@@ -137,13 +181,44 @@ TEST(Pth, ReadsDeflatedEntriesFoldersAndAnyPrefix) {
   }
 }
 
+TEST(Pth, ReadsNumbersOfEitherByteOrder) {
+  const auto values = [](const std::string& type, const std::string& storage,
+                         const std::string& order) {
+    const std::string pickle = pickled(
+        {{.name = "w", .shape = {2}, .strides = {1}, .storage_type = type, .storage_count = 2}});
+    return read(zip_of({{"a/data.pkl", pickle}, {"a/data/0", storage}, {"a/byteorder", order}}))
+        .find("w")
+        ->to_floats();
+  };
+  const std::vector<float> expected{1, -2};
+  EXPECT_EQ(values("FloatStorage", raw<float>({1, -2}), "little"), expected);
+  EXPECT_EQ(values("FloatStorage", {"\x3f\x80\0\0\xc0\0\0\0", 8}, "big"), expected);
+  EXPECT_EQ(values("HalfStorage", {"\x3c\0\xc0\0", 4}, "big"), expected);
+  EXPECT_EQ(values("CharStorage", raw<int8_t>({1, -2}), "big"), expected);
+  EXPECT_EQ(values("DoubleStorage", {"\x3f\xf0\0\0\0\0\0\0\xc0\0\0\0\0\0\0\0", 16}, "big"),
+            expected);
+}
+
+TEST(Pth, SwapsTheBytesOfTensorsThatShareAStorageOnce) {
+  const PickledTensor transposed{
+      .name = "t", .shape = {1, 2}, .strides = {1, 1}, .storage_count = 2};
+  const PickledTensor last{
+      .name = "l", .shape = {1}, .strides = {7}, .offset = 1, .storage_count = 2};
+  const StateDict weights = read(zip_of({{"a/data.pkl", pickled({transposed, last})},
+                                         {"a/data/0", {"\x3f\x80\0\0\xc0\0\0\0", 8}},
+                                         {"a/byteorder", "big"}}));
+  EXPECT_EQ(weights.find("t")->to_floats(), (std::vector<float>{1, -2}));
+  EXPECT_EQ(weights.find("l")->to_floats(), (std::vector<float>{-2}));
+}
+
 // --- refusals ---
 
 TEST(Pth, RefusesOtherArchivesByWhatTheyAre) {
   EXPECT_REFUSED(read(zip_of({{"word/document.xml", "<w/>"}})), "was not made by torch.save");
   EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"b/data.pkl", "N."}})), "two pickles");
   EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"a/constants.pkl", "N."}})), "TorchScript");
-  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"a/byteorder", "big"}})), "byte order 'big'");
+  EXPECT_REFUSED(read(zip_of({{"a/data.pkl", "N."}, {"a/byteorder", "middle"}})),
+                 "byte order 'middle', neither little nor big");
   EXPECT_REFUSED(read("PK\x03\x04 and nothing more"), "the zip archive is damaged");
 }
 

@@ -29,6 +29,10 @@ class PickleWriter {
     std::memcpy(bytes, &value, sizeof value);
     return raw_text({bytes, sizeof value});
   }
+  /// As Python 2 pickles text: one byte a character, at most 255.
+  PickleWriter& short_string(std::string_view text) {
+    return op('U').byte(int(text.size())).raw_text(text);
+  }
   PickleWriter& text(std::string_view text) {
     return op('X').u32(uint32_t(text.size())).raw_text(text);
   }
@@ -123,6 +127,35 @@ inline std::string zip_of(const std::vector<ZipEntry>& entries, bool deflated = 
 inline std::string torch_file(const std::string& pickle, const std::string& storage) {
   return zip_of(
       {{"archive/data.pkl", pickle}, {"archive/data/0", storage}, {"archive/version", "3\n"}});
+}
+
+/// A storage in a stream of before PyTorch 1.6.
+struct LegacyStorage {
+  std::string key;
+  int64_t count;
+  std::string elements;
+};
+
+constexpr std::string_view kLegacyMagic =
+    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+/// torch.save()'s stream of before PyTorch 1.6 with these storages.
+inline std::string legacy_torch_file(const std::string& pickle,
+                                     const std::vector<LegacyStorage>& storages,
+                                     int64_t protocol = 1001) {
+  std::string file(kLegacyMagic);
+  file += PickleWriter().integer(protocol).stop();
+  file += PickleWriter().op('}').text("little_endian").op(0x88).op('s').stop();
+  file += pickle;
+  PickleWriter keys;
+  keys.op(']').op('(');
+  for (const LegacyStorage& storage : storages) keys.text(storage.key);
+  file += keys.op('e').stop();
+  for (const LegacyStorage& storage : storages) {
+    file.append(reinterpret_cast<const char*>(&storage.count), sizeof storage.count);
+    file += storage.elements;
+  }
+  return file;
 }
 
 }  // namespace upres

@@ -1,0 +1,188 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""usage: make_seeds.py FOLDER
+Writes the fuzz targets' first inputs, FOLDER/READER/*: the weights of a tiny network as each reader
+takes them. PyTorch's files are written as torch.save() does, without PyTorch."""
+import collections
+import io
+import json
+import pathlib
+import pickle
+import pickletools
+import struct
+import sys
+import types
+import zipfile
+
+GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+
+# --- names of PyTorch, so that pickles can refer to them ---
+
+
+def declare(module, kind, name):
+    sys.modules.setdefault(module, types.ModuleType(module))
+    declared = type(name, (), {"__module__": module}) if kind == "class" else lambda: None
+    declared.__module__, declared.__qualname__, declared.__name__ = module, name, name
+    setattr(sys.modules[module], name, declared)
+    return declared
+
+
+HALF_STORAGE = declare("torch", "class", "HalfStorage")  # what the golden files hold
+REBUILD_V1 = declare("torch._utils", "function", "_rebuild_tensor")
+REBUILD_V2 = declare("torch._utils", "function", "_rebuild_tensor_v2")
+
+
+class Storage:
+    def __init__(self, key, content):
+        self.key, self.content, self.count = key, content, len(content) // 2
+
+
+class Tensor:
+    """Pickled by the first version of torch._utils where old, else by the second."""
+
+    def __init__(self, storage, shape, old):
+        self.storage, self.shape, self.old = storage, tuple(shape), old
+
+    def __reduce__(self):
+        strides, step = [], 1
+        for size in reversed(self.shape):
+            strides.insert(0, step)
+            step *= size
+        place = (self.storage, 0, self.shape, tuple(strides))
+        if self.old:
+            return REBUILD_V1, place
+        return REBUILD_V2, place + (False, collections.OrderedDict())
+
+
+class OldDict(dict):
+    """Pickled as Python 2 does an OrderedDict, from a list of its entries."""
+
+    def __reduce__(self):
+        return collections.OrderedDict, ([list(entry) for entry in self.items()],)
+
+
+class Pickler(pickle.Pickler):
+    view = None  # what follows a storage's count: nothing, or "none" or a "whole" view of old files
+
+    def persistent_id(self, obj):
+        if not isinstance(obj, Storage):
+            return None
+        fields = ("storage", HALF_STORAGE, obj.key, "cpu", obj.count)
+        views = {None: (), "none": (None,), "whole": (("view of it", 0, obj.count),)}
+        return fields + views[self.view]
+
+
+def pickled(value, protocol=2, view=None):
+    out = io.BytesIO()
+    pickler = Pickler(out, protocol)
+    pickler.view = view
+    pickler.dump(value)
+    return out.getvalue()
+
+
+def as_python_2(content):
+    """With text as Python 2 pickles it: one byte a character."""
+    opcodes = list(pickletools.genops(content))
+    result = b""
+    for (opcode, argument, at), following in zip(opcodes, opcodes[1:] + [(None, None, None)]):
+        if opcode.name == "BINUNICODE":
+            result += b"U" + bytes([len(argument)]) + argument.encode()
+        else:
+            result += content[at:following[2]]
+    return result
+
+
+# --- files ---
+
+
+def read_safetensors(path):
+    """[(name, shape, bytes)] in the order of the file."""
+    content = path.read_bytes()
+    length, = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8:8 + length])
+    data = content[8 + length:]
+    return [(name, entry["shape"], data[slice(*entry["data_offsets"])])
+            for name, entry in header.items() if name != "__metadata__"]
+
+
+def tensors_of(weights, old):
+    return (OldDict if old else collections.OrderedDict)(
+        (name, Tensor(Storage(str(i), content), shape, old))
+        for i, (name, shape, content) in enumerate(weights))
+
+
+def swapped(content):
+    """Numbers of 2 bytes in the other byte order."""
+    return bytes(byte for i in range(0, len(content), 2) for byte in (content[i + 1], content[i]))
+
+
+def zip_file(weights, method, byteorder):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr("archive/data.pkl", pickled({"params": tensors_of(weights, False)}))
+        archive.writestr("archive/byteorder", byteorder)
+        for i, (_, _, content) in enumerate(weights):
+            content = swapped(content) if byteorder == "big" else content
+            archive.writestr(f"archive/data/{i}", content)
+        archive.writestr("archive/version", "3\n")
+    return out.getvalue()
+
+
+def legacy_file(weights, old):
+    tensors = tensors_of(weights, old)
+    parts = [pickled(LEGACY_MAGIC), pickled(1001), pickled({"little_endian": True})]
+    parts += [pickled(tensors, view="none"), pickled([t.storage.key for t in tensors.values()])]
+    if old:
+        parts[2:] = map(as_python_2, parts[2:])
+    for tensor in tensors.values():
+        parts += [struct.pack("<q", tensor.storage.count), tensor.storage.content]
+    return b"".join(parts)
+
+
+def ncnn_files():
+    """A network of the SRVGG family, two convolutions, scale 2; a zero byte between the files."""
+    layers = ["Input in 0 1 data", "Split split 1 2 data data_0 data_1",
+              "Convolution conv_a 1 1 data_1 a 0=4 1=3 4=1 5=1 6=108", "PReLU slopes_a 1 1 a b 0=4",
+              "Convolution conv_b 1 1 b c 0=12 1=3 4=1 5=1 6=432",
+              "PixelShuffle shuffle 1 1 c d 0=2",
+              "Interp resize 1 1 data_0 e 0=1 1=2.000000e+00 2=2.000000e+00",
+              "BinaryOp sum 2 1 d e output"]
+    param = "\n".join(["7767517", f"{len(layers)} {len(layers) + 1}", *layers, ""]).encode()
+    half = struct.pack("<I", 0x01306B47)
+    for tag, size in ((bytes(4), 4), (half, 2)):
+        ones = b"\0\0\x80\x3f" if size == 4 else b"\0\x3c"
+        yield (param + b"\0" + tag + ones * 108 + b"\0\0\x80\x3f" * 8 + tag + ones * 432 +
+               b"\0\0\x80\x3f" * 12)
+
+
+def seeds():
+    """(reader, name, content) of each."""
+    weights = read_safetensors(GOLDEN / "tiny_srvgg_x2.weights.safetensors")
+    few = weights[:2]
+    for protocol in (2, 4):
+        yield "pickle", f"protocol{protocol}", pickled(tensors_of(few, False), protocol)
+    yield "pickle", "python2", as_python_2(pickled(tensors_of(few, True), view="whole"))
+    yield "pickle", "checkpoint", pickled({"epoch": 7, "loss": 0.5, "on": True, "none": None,
+                                           "long": 1 << 40, "net": tensors_of(few, False)})
+    yield "pth", "stored", zip_file(weights, zipfile.ZIP_STORED, "little")
+    yield "pth", "deflated", zip_file(weights, zipfile.ZIP_DEFLATED, "big")
+    yield "legacy_pth", "python3", legacy_file(weights, False)
+    yield "legacy_pth", "python2", legacy_file(weights, True)
+    for network in ("tiny_srvgg_x2", "tiny_srvgg_relu_x3", "tiny_rrdb_x4", "tiny_rrdb_x2"):
+        yield "safetensors", network, (GOLDEN / f"{network}.weights.safetensors").read_bytes()
+    for i, files in enumerate(ncnn_files()):
+        yield "ncnn", str(i), files
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for reader, name, content in seeds():
+        folder = pathlib.Path(sys.argv[1]) / reader
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
