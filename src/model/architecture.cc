@@ -19,10 +19,17 @@ constexpr size_t kReasonsTold = 3;
 
 using Match = std::variant<Recognised, Mismatch>;
 
-Match match(const Architecture& architecture, const StateDict& weights, const Graph* graph) {
+/// `weights` have the names that build() knows.
+Match match_published(const Architecture& architecture, StateDict weights, const Graph* graph) {
   auto built = architecture.build(weights, graph);
   if (auto* mismatch = std::get_if<Mismatch>(&built)) return std::move(*mismatch);
-  return Recognised{weights, std::move(std::get<Network>(built))};
+  return Recognised{std::move(weights), std::move(std::get<Network>(built))};
+}
+
+Match match_weights(const Architecture& architecture, const StateDict& weights) {
+  const auto with_published_names = architecture.with_published_names;
+  return match_published(architecture,
+                         with_published_names ? with_published_names(weights) : weights, nullptr);
 }
 
 // --- files that hold a graph ---
@@ -80,7 +87,7 @@ std::optional<Mismatch> compare(const Graph& graph, const Graph& expected) {
 Match match_graph(const Architecture& architecture, const StateDict& weights, const Graph& graph) {
   const auto names = published_names(architecture, weights);
   if (!names) return Mismatch{0, "no network of this family has these numbers of layers"};
-  Match result = match(architecture, renamed(weights, *names), &graph);
+  Match result = match_published(architecture, renamed(weights, *names), &graph);
   if (const auto* recognised = std::get_if<Recognised>(&result)) {
     if (auto mismatch = compare(graph, recognised->network.graph)) return std::move(*mismatch);
   }
@@ -120,7 +127,8 @@ Recognised choose(const std::function<Match(const Architecture&)>& match_with) {
 }  // namespace
 
 Recognised recognise(const StateDict& weights) {
-  return choose([&](const Architecture& architecture) { return match(architecture, weights, {}); });
+  return choose(
+      [&](const Architecture& architecture) { return match_weights(architecture, weights); });
 }
 
 Recognised recognise(const StateDict& weights, const Graph& graph) {

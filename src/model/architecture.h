@@ -30,6 +30,10 @@ struct Network {
 struct Architecture {
   std::string_view id;
 
+  /// The weights under the names that build() knows, where the family has been published under
+  /// older ones too; null where it has not.
+  StateDict (*with_published_names)(const StateDict& weights);
+
   /// The network whose published names and shapes the weights have. `graph`, null unless the file
   /// holds one, is asked only for what names and shapes cannot tell. Error{model} where the network
   /// is of the family, but its weights are no finite numbers.
@@ -50,8 +54,8 @@ struct Recognised {
   Network network;
 };
 
-/// The network of weights under published names. Error{model} with the reasons of the nearest
-/// architectures when it is of none.
+/// The network of weights under published names, older ones too. Error{model} with the reasons of
+/// the nearest architectures when it is of none.
 Recognised recognise(const StateDict& weights);
 
 /// The network of a file that holds a graph and keeps its weights in the order of the graph's

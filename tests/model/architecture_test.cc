@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <regex>
+#include <utility>
+#include <vector>
 
 #include "graph/footprint.h"
 #include "support.h"
@@ -130,6 +133,76 @@ TEST(RrdbNet, IsMadeOfResidualDenseBlocks) {
             "conv_hr.lrelu            leaky_relu(0.2)                  v57[4] -> v58[4]\n"
             "conv_last                conv3x3 4->3                     v58[4] -> v59[3]\n"
             "output v59[3]\n");
+}
+
+/// Names by the first pattern that fits, as ECMAScript's regular expressions.
+using Renamings = std::vector<std::pair<std::string, std::string>>;
+
+StateDict renamed(const StateDict& weights, const Renamings& renamings) {
+  StateDict result;
+  for (const auto& [name, tensor] : weights) {
+    std::string other = name;
+    for (const auto& [pattern, replacement] : renamings) {
+      if (!std::regex_match(name, std::regex(pattern))) continue;
+      other = std::regex_replace(name, std::regex(pattern), replacement);
+      break;
+    }
+    result.add(other, tensor);
+  }
+  return result;
+}
+
+const Renamings k2018 = {
+    {R"(conv_first\.(.*))", "model.0.$1"},
+    {R"(body\.(\d+)\.rdb(\d)\.(conv\d)\.(.*))", "model.1.sub.$1.RDB$2.$3.0.$4"},
+    {R"(conv_body\.(.*))", "model.1.sub.2.$1"},  // of two blocks
+    {R"(conv_up1\.(.*))", "model.3.$1"},
+    {R"(conv_up2\.(.*))", "model.6.$1"},
+    {R"(conv_hr\.(.*))", "model.8.$1"},
+    {R"(conv_last\.(.*))", "model.10.$1"}};
+
+const Renamings k2019 = {{R"(body\.(\d+)\.rdb(\d)\.(.*))", "RRDB_trunk.$1.RDB$2.$3"},
+                         {R"(conv_body\.(.*))", "trunk_conv.$1"},
+                         {R"(conv_up(\d)\.(.*))", "upconv$1.$2"},
+                         {R"(conv_hr\.(.*))", "HRconv.$1"}};
+
+std::vector<std::string> names_of(const StateDict& weights) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : weights) names.push_back(name);
+  return names;
+}
+
+TEST(RrdbNet, IsRecognisedByTheNamesOfEveryRelease) {
+  for (const int in : {3, 12}) {
+    const StateDict weights = rrdb_weights({.in = in, .blocks = 2});
+    const Recognised expected = recognise(weights);
+    for (const Renamings& release : {k2018, k2019}) {
+      const StateDict older = renamed(weights, release);
+      EXPECT_FALSE(older.find("conv_body.weight"));
+      const Recognised recognised = recognise(older);
+      EXPECT_EQ(names_of(recognised.weights), names_of(weights));
+      EXPECT_EQ(recognised.network.architecture, expected.network.architecture);
+      EXPECT_EQ(print(recognised.network.graph), print(expected.network.graph));
+    }
+  }
+}
+
+TEST(RrdbNet, OfOlderNamesIsRefusedLikeOthers) {
+  const StateDict weights = renamed(rrdb_weights({.blocks = 2}), k2018);
+  EXPECT_REFUSED(recognise(with(weights, "model.0.bias", {})),
+                 "not RRDBNet: no tensor conv_first.bias");
+  EXPECT_REFUSED(recognise(with(weights, "model.1.sub.1.RDB3.conv5.0.bias", {})),
+                 "not RRDBNet: no tensor body.1.rdb3.conv5.bias");
+  for (const char* stray :
+       {"model.5.weight", "model.12.weight", "model.99999999999999999999.weight",
+        "model.2147483647.weight", "model..weight", "model.0.", "", "."}) {
+    StateDict more = weights;
+    more.add(stray, Tensor::from_floats({1}, std::vector<float>{1}));
+    EXPECT_REFUSED(recognise(more), "not RRDBNet: ");
+  }
+  StateDict twice = weights;
+  twice.add("conv_first.bias", Tensor::from_floats({1}, std::vector<float>{1}));
+  EXPECT_REFUSED(recognise(twice), "two tensors are called conv_first.bias");
 }
 
 TEST(RrdbNet, RefusesOtherThanThreeColours) {

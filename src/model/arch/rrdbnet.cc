@@ -12,6 +12,7 @@
 // first (basicsr/archs/rrdbnet_arch.py).
 #include "base/error.h"
 #include "model/arch/layers.h"
+#include "model/arch/rrdbnet_names.h"
 #include "model/architecture.h"
 
 namespace upres {
@@ -171,6 +172,6 @@ std::optional<std::vector<std::string>> layer_names(int convolutions, int slopes
 
 }  // namespace
 
-const Architecture kRrdbNet = {"RRDBNet", build, layer_names};
+const Architecture kRrdbNet = {"RRDBNet", with_basicsr_names, build, layer_names};
 
 }  // namespace upres
