@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "graph/structure.h"
+#include "model/families.h"
 
 namespace upres {
 namespace {
@@ -114,26 +115,38 @@ struct Candidate {
        fmt::join(reasons, "; "));
 }
 
-Recognised choose(const std::function<Match(const Architecture&)>& match_with) {
+Recognised choose(const StateDict& weights,
+                  const std::function<Match(const Architecture&)>& match_with) {
   std::vector<Candidate> candidates;
   for (const Architecture* architecture : kArchitectures) {
     Match match = match_with(*architecture);
     if (auto* recognised = std::get_if<Recognised>(&match)) return std::move(*recognised);
     candidates.push_back({architecture->id, std::move(std::get<Mismatch>(match))});
   }
+  if (const auto family = foreign_family(weights)) refuse_family(*family);
   refuse(std::move(candidates));
 }
 
 }  // namespace
 
 Recognised recognise(const StateDict& weights) {
-  return choose(
-      [&](const Architecture& architecture) { return match_weights(architecture, weights); });
+  return choose(weights, [&](const Architecture& architecture) {
+    return match_weights(architecture, weights);
+  });
 }
 
 Recognised recognise(const StateDict& weights, const Graph& graph) {
-  return choose(
-      [&](const Architecture& architecture) { return match_graph(architecture, weights, graph); });
+  return choose(weights, [&](const Architecture& architecture) {
+    return match_graph(architecture, weights, graph);
+  });
+}
+
+void refuse_family(std::string_view family) {
+  std::vector<std::string_view> ids;
+  for (const Architecture* architecture : kArchitectures) ids.push_back(architecture->id);
+  const bool vowel = std::string_view("AEIO").find(family.front()) != std::string_view::npos;
+  fail(ErrorCode::model, "this is {0} {1} model; upres does not run {1} yet (it runs {2})",
+       vowel ? "an" : "a", family, fmt::join(ids, " and "));
 }
 
 }  // namespace upres

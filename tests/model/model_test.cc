@@ -137,9 +137,8 @@ constexpr const char* kNoNetwork =
 
 INSTANTIATE_TEST_SUITE_P(
     Files, RefusedModel,
-    testing::Values(Refused{"pth/ntire24_span_ch28_torch2.pth", kNoNetwork},
-                    Refused{"pth/ntire25_span_params_ema.pth", kNoNetwork},
-                    Refused{"pth/ntire22_mobilesr_checkpoint.pth", kNoNetwork},
+    testing::Values(Refused{"pth/ntire24_dirn_longstorage.pth", kNoNetwork},
+                    Refused{"pth/ntire24_pfdnlite_strided.pth", kNoNetwork},
                     Refused{"pth/IMDN_RTC.legacy.pth", "this is a PyTorch file of before version"},
                     Refused{"pth/lpips_alex_v0.0.py2-legacy.pth",
                             "this is a PyTorch file of before"},
