@@ -84,8 +84,10 @@ std::optional<Mismatch> compare(const StateDict& weights,
   Comparison comparison(weights);
   for (const WeightedLayer& layer : layers) {
     comparison.expect(layer.name + ".weight", layer.weight);
-    if (layer.weight.size() == 4 && layer.has_biases)
+    const bool is_convolution = layer.weight.size() == 4;
+    if (is_convolution && layer.has_biases) {
       comparison.expect(layer.name + ".bias", {layer.weight[0]});
+    }
   }
   return comparison.result();
 }

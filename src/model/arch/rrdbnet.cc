@@ -88,9 +88,9 @@ std::vector<WeightedLayer> layers_of(const Config& config) {
       for (int conv = 1; conv <= kDenseConvs; ++conv) {
         layers.push_back(conv3x3(dense_conv_name(name, conv), features + (conv - 1) * config.growth,
                                  conv < kDenseConvs ? config.growth : features));
-      }
-      if (config.plus) {
-        layers.push_back({plus_conv_name(name), {config.growth, features, 1, 1}, false});
+        if (config.plus && conv == 2) {
+          layers.push_back({plus_conv_name(name), {config.growth, features, 1, 1}, false});
+        }
       }
     }
   }
