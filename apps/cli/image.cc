@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/system.h"
+#include "blend.h"
 #include "command.h"
 #include "compile/compile.h"
 #include "device.h"
@@ -36,6 +37,7 @@ struct ImageOptions {
   bool skip = false;
   std::string model = "upres-general-x4";
   fs::path models = default_models_folder();
+  BlendChoice blend;
   std::optional<double> scale;
   TileOptions tiles;
   DeviceChoice device;
@@ -79,6 +81,7 @@ void add_options(CLI::App& command, ImageOptions& options) {
       ->option_text("NAME|FILE")
       ->group("Model");
   add_models_option(command, options.models);
+  add_blend_options(command, options.blend);
   command
       .add_option_function<double>(
           "-s,--scale", [&](double scale) { options.scale = parse_scale(scale); },
@@ -136,13 +139,21 @@ std::string description(const TileGrid& grid) {
                      largest.width, largest.height);
 }
 
+Model load(const fs::path& path, const std::optional<Share<fs::path>>& other) {
+  return other ? load_blended_model(path, other->model, other->weight) : load_model(path);
+}
+
 /// A network on a device, ready to run.
 struct Loaded {
   Loaded(const Device& device, const ImageOptions& options)
-      : model(load_model(find_model(options.model, options.models))),
+      : path(find_model(options.model, options.models)),
+        other(other_model(options.blend, path, options.models)),
+        model(load(path, other)),
         engine(compile(model.network.graph, device)),
         upscaler(device, *engine, model.network.graph, options.tiles) {}
 
+  fs::path path;
+  std::optional<Share<fs::path>> other;  ///< what is mixed in
   Model model;
   std::unique_ptr<Engine> engine;
   Upscaler upscaler;
@@ -195,6 +206,10 @@ class ImageRun {
     console_.detail(fmt::format("model   {}: {}, x{}, halo {}", options_.model,
                                 loaded.model.network.architecture,
                                 loaded.model.network.graph.scale(), footprint.halo));
+    if (loaded.other) {
+      console_.detail(
+          fmt::format("mixed   {} of {}", loaded.other->weight, loaded.other->model.string()));
+    }
     console_.detail(fmt::format("device  {}", device.name()));
     console_.detail(fmt::format("loaded  in {:.2f} s", watch.lap()));
     for (const Picture& picture : pictures) {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "graph/structure.h"
+#include "model/families.h"
 
 namespace upres {
 namespace {
@@ -19,10 +20,17 @@ constexpr size_t kReasonsTold = 3;
 
 using Match = std::variant<Recognised, Mismatch>;
 
-Match match(const Architecture& architecture, const StateDict& weights, const Graph* graph) {
+/// `weights` have the names that build() knows.
+Match match_published(const Architecture& architecture, StateDict weights, const Graph* graph) {
   auto built = architecture.build(weights, graph);
   if (auto* mismatch = std::get_if<Mismatch>(&built)) return std::move(*mismatch);
-  return Recognised{weights, std::move(std::get<Network>(built))};
+  return Recognised{std::move(weights), std::move(std::get<Network>(built))};
+}
+
+Match match_weights(const Architecture& architecture, const StateDict& weights) {
+  const auto with_published_names = architecture.with_published_names;
+  return match_published(architecture,
+                         with_published_names ? with_published_names(weights) : weights, nullptr);
 }
 
 // --- files that hold a graph ---
@@ -80,7 +88,7 @@ std::optional<Mismatch> compare(const Graph& graph, const Graph& expected) {
 Match match_graph(const Architecture& architecture, const StateDict& weights, const Graph& graph) {
   const auto names = published_names(architecture, weights);
   if (!names) return Mismatch{0, "no network of this family has these numbers of layers"};
-  Match result = match(architecture, renamed(weights, *names), &graph);
+  Match result = match_published(architecture, renamed(weights, *names), &graph);
   if (const auto* recognised = std::get_if<Recognised>(&result)) {
     if (auto mismatch = compare(graph, recognised->network.graph)) return std::move(*mismatch);
   }
@@ -107,25 +115,38 @@ struct Candidate {
        fmt::join(reasons, "; "));
 }
 
-Recognised choose(const std::function<Match(const Architecture&)>& match_with) {
+Recognised choose(const StateDict& weights,
+                  const std::function<Match(const Architecture&)>& match_with) {
   std::vector<Candidate> candidates;
   for (const Architecture* architecture : kArchitectures) {
     Match match = match_with(*architecture);
     if (auto* recognised = std::get_if<Recognised>(&match)) return std::move(*recognised);
     candidates.push_back({architecture->id, std::move(std::get<Mismatch>(match))});
   }
+  if (const auto family = foreign_family(weights)) refuse_family(*family);
   refuse(std::move(candidates));
 }
 
 }  // namespace
 
 Recognised recognise(const StateDict& weights) {
-  return choose([&](const Architecture& architecture) { return match(architecture, weights, {}); });
+  return choose(weights, [&](const Architecture& architecture) {
+    return match_weights(architecture, weights);
+  });
 }
 
 Recognised recognise(const StateDict& weights, const Graph& graph) {
-  return choose(
-      [&](const Architecture& architecture) { return match_graph(architecture, weights, graph); });
+  return choose(weights, [&](const Architecture& architecture) {
+    return match_graph(architecture, weights, graph);
+  });
+}
+
+void refuse_family(std::string_view family) {
+  std::vector<std::string_view> ids;
+  for (const Architecture* architecture : kArchitectures) ids.push_back(architecture->id);
+  const bool vowel = std::string_view("AEIO").find(family.front()) != std::string_view::npos;
+  fail(ErrorCode::model, "this is {0} {1} model; upres does not run {1} yet (it runs {2})",
+       vowel ? "an" : "a", family, fmt::join(ids, " and "));
 }
 
 }  // namespace upres

@@ -30,6 +30,10 @@ struct Network {
 struct Architecture {
   std::string_view id;
 
+  /// The weights under the names that build() knows, where the family has been published under
+  /// older ones too; null where it has not.
+  StateDict (*with_published_names)(const StateDict& weights);
+
   /// The network whose published names and shapes the weights have. `graph`, null unless the file
   /// holds one, is asked only for what names and shapes cannot tell. Error{model} where the network
   /// is of the family, but its weights are no finite numbers.
@@ -50,13 +54,17 @@ struct Recognised {
   Network network;
 };
 
-/// The network of weights under published names. Error{model} with the reasons of the nearest
-/// architectures when it is of none.
+/// The network of weights under published names, older ones too. When it is of no architecture:
+/// Error{model} with its family where that is known (families.h), else with the reasons of the
+/// nearest architectures.
 Recognised recognise(const StateDict& weights);
 
 /// The network of a file that holds a graph and keeps its weights in the order of the graph's
 /// layers, whatever their names. The graph is compared with the architecture's own, which is
 /// returned: Error{model} names the first operator that does not fit.
 Recognised recognise(const StateDict& weights, const Graph& graph);
+
+/// Error{model} that says that networks of a foreign family are not run, and which ones are.
+[[noreturn]] void refuse_family(std::string_view family);
 
 }  // namespace upres

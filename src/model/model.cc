@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "model/blend.h"
+
 namespace upres {
 namespace {
 
@@ -32,18 +34,40 @@ std::set<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
+Model understood(ModelFile file) {
+  Recognised recognised =
+      file.graph ? recognise(file.weights, *file.graph) : recognise(file.weights);
+  verify(recognised.network.graph);
+  file.weights = std::move(recognised.weights);
+  return {std::move(file), std::move(recognised.network)};
+}
+
 }  // namespace
 
 Model load_model(const fs::path& path) {
   ModelFile file = read_model_file(path);
   try {
-    Recognised recognised =
-        file.graph ? recognise(file.weights, *file.graph) : recognise(file.weights);
-    verify(recognised.network.graph);
-    file.weights = std::move(recognised.weights);
-    return {std::move(file), std::move(recognised.network)};
+    return understood(std::move(file));
   } catch (const Error& error) {
     throw about_file(path, error);
+  }
+}
+
+Model load_blended_model(const fs::path& path, const fs::path& other_path, double weight) {
+  Model model = load_model(path);
+  const Model other = load_model(other_path);
+  try {
+    model.file.weights = blend(model.file.weights, other.file.weights, weight);
+    if (model.network.architecture != other.network.architecture) {
+      fail(ErrorCode::model, "one is {}, the other {}", model.network.architecture,
+           other.network.architecture);
+    }
+    return understood(std::move(model.file));
+  } catch (const Error& error) {
+    const Error why(error.code(), fmt::format("cannot be mixed with {}: {}; choose models of one "
+                                              "architecture and shape",
+                                              other_path.string(), error.what()));
+    throw about_file(path, why);
   }
 }
 

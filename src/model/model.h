@@ -21,6 +21,11 @@ struct Model {
 /// architectures' reasons.
 Model load_model(const std::filesystem::path& path);
 
+/// The network between those of two files: blend.h. Its format and hash are those of `path`, whose
+/// share is 1 - `weight`. Error{model} too when the two are not of one architecture and shape.
+Model load_blended_model(const std::filesystem::path& path, const std::filesystem::path& other,
+                         double weight);
+
 /// The file of the model that a user calls `name_or_path`: a path to an existing file is taken as
 /// it is, a name is looked up in `folder` (NAME, NAME.safetensors, NAME.fp16.safetensors, NAME.pth,
 /// NAME.param). Error{model} that lists the folder's models when there is none.

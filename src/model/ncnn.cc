@@ -15,13 +15,16 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "base/error.h"
+#include "model/architecture.h"
 #include "model/cursor.h"
+#include "model/families.h"
 
 namespace upres {
 namespace {
@@ -383,6 +386,18 @@ class Importer {
   std::unordered_set<std::string> unread_;           ///< blobs
 };
 
+NcnnNetwork import_layers(std::vector<Layer>& layers, std::span<const std::byte> bin) {
+  Importer importer(bin);
+  for (Layer& layer : layers) importer.import(layer);
+  return importer.finish();
+}
+
+std::set<std::string_view> types_of(const std::vector<Layer>& layers) {
+  std::set<std::string_view> types;
+  for (const Layer& layer : layers) types.insert(layer.type);
+  return types;
+}
+
 }  // namespace
 
 NcnnNetwork read_ncnn(std::span<const std::byte> param, std::span<const std::byte> bin) {
@@ -392,16 +407,18 @@ NcnnNetwork read_ncnn(std::span<const std::byte> param, std::span<const std::byt
     fail(ErrorCode::model, "the .param file does not begin with {}", kNcnnMagic);
   }
   const auto counts = split_words(lines[1], " \t\r");
-  const auto layers = counts.empty() ? 0 : parse_number<uint32_t>(counts[0]);
-  if (layers != lines.size() - 2) {
-    fail(ErrorCode::model, "the .param file has {} of its {} layers", lines.size() - 2, layers);
+  const auto count = counts.empty() ? 0 : parse_number<uint32_t>(counts[0]);
+  if (count != lines.size() - 2) {
+    fail(ErrorCode::model, "the .param file has {} of its {} layers", lines.size() - 2, count);
   }
-  Importer importer(bin);
-  for (const std::string_view line : std::span(lines).subspan(2)) {
-    Layer layer(line);
-    importer.import(layer);
+  std::vector<Layer> layers;
+  for (const std::string_view line : std::span(lines).subspan(2)) layers.emplace_back(line);
+  try {
+    return import_layers(layers, bin);
+  } catch (const Error&) {
+    if (const auto family = foreign_family(types_of(layers))) refuse_family(*family);
+    throw;
   }
-  return importer.finish();
 }
 
 }  // namespace upres

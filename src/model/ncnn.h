@@ -22,7 +22,8 @@ struct NcnnNetwork {
 constexpr std::string_view kNcnnMagic = "7767517";
 
 /// Reads both files. Error{model} that names the layer where they are damaged, do not belong
-/// together, or hold an operator or a parameter of one that we do not have.
+/// together, or hold an operator or a parameter of one that we do not have; that names the network
+/// instead where it is of a family that is known and not run.
 NcnnNetwork read_ncnn(std::span<const std::byte> param, std::span<const std::byte> bin);
 
 }  // namespace upres

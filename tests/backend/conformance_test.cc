@@ -88,6 +88,7 @@ TEST_P(Conformance, EveryNetworkAtManySizesEqualsTheUnfusedReference) {
       {"rrdbnet 8/4 x4, slices no multiple of a vector", test::rrdbnet(random_, 8, 4, 2)},
       {"rrdbnet 16/16 x2", test::rrdbnet(random_, 16, 16, 1, 2)},
       {"rrdbnet 8/8 x1", test::rrdbnet(random_, 8, 8, 1, 4)},
+      {"rrdbnet 16/8 x4, ESRGAN+", test::rrdbnet(random_, 16, 8, 1, 1, true)},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

@@ -4,6 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <regex>
+#include <stdexcept>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "graph/footprint.h"
 #include "support.h"
@@ -24,6 +29,8 @@ struct RrdbSizes {
   int growth = 2;
   int blocks = 1;
   int out = 3;
+  int upsamplings = 2;
+  bool plus = false;  ///< ESRGAN+
 };
 
 StateDict rrdb_weights(const RrdbSizes& sizes) {
@@ -36,11 +43,17 @@ StateDict rrdb_weights(const RrdbSizes& sizes) {
                  sizes.features + (conv - 1) * sizes.growth,
                  conv < 5 ? sizes.growth : sizes.features);
       }
+      if (!sizes.plus) continue;
+      const std::vector<float> values(size_t(sizes.growth) * size_t(sizes.features), 0.5f);
+      weights.add(fmt::format("body.{}.rdb{}.conv1x1.weight", block, dense),
+                  Tensor::from_floats({sizes.growth, sizes.features, 1, 1}, values));
     }
   }
-  for (const char* name : {"conv_body", "conv_up1", "conv_up2", "conv_hr"}) {
-    add_conv(weights, name, sizes.features, sizes.features);
+  add_conv(weights, "conv_body", sizes.features, sizes.features);
+  for (int i = 1; i <= sizes.upsamplings; ++i) {
+    add_conv(weights, fmt::format("conv_up{}", i), sizes.features, sizes.features);
   }
+  add_conv(weights, "conv_hr", sizes.features, sizes.features);
   add_conv(weights, "conv_last", sizes.features, sizes.out);
   return weights;
 }
@@ -67,29 +80,94 @@ StateDict with(const StateDict& weights, const std::string& name, std::optional<
   return result;
 }
 
-TEST(RrdbNet, IsRecognisedAtEveryScaleAndWidth) {
-  const struct {
-    RrdbSizes sizes;
-    int scale;
-    const char* architecture;
-  } cases[] = {
-      {{.in = 3}, 4, "RRDBNet 4 features, 1 blocks, growth 2"},
-      {{.in = 12, .features = 6, .growth = 3, .blocks = 2},
-       2,
-       "RRDBNet 6 features, 2 blocks, growth 3"},
-      {{.in = 48, .features = 2, .growth = 5, .blocks = 3},
-       1,
-       "RRDBNet 2 features, 3 blocks, growth 5"},
-  };
-  for (const auto& expected : cases) {
-    const Network network = recognise(rrdb_weights(expected.sizes)).network;
-    EXPECT_EQ(network.architecture, expected.architecture);
-    EXPECT_EQ(network.graph.in_channels(), 3);
-    EXPECT_EQ(network.graph.out_channels(), 3);
-    EXPECT_EQ(network.graph.scale(), expected.scale);
-    EXPECT_EQ(footprint(network.graph).alignment, 4 / expected.scale);
-    verify(network.graph);
+TEST(RrdbNet, IsRecognisedAtEveryWidthAndDepth) {
+  for (const auto& [features, growth, blocks] : {std::tuple(4, 2, 1), {6, 3, 2}, {2, 5, 3}}) {
+    const auto weights = rrdb_weights({.features = features, .growth = growth, .blocks = blocks});
+    EXPECT_EQ(recognise(weights).network.architecture,
+              fmt::format("RRDBNet {} features, {} blocks, growth {}", features, blocks, growth));
   }
+}
+
+TEST(RrdbNet, HasTheScaleOfItsUpsamplingsByItsUnshuffle) {
+  for (int upsamplings = 0; upsamplings <= 4; ++upsamplings) {
+    for (const int unshuffle : {1, 2, 4}) {
+      for (const int channels : {1, 3}) {
+        const int in = channels * unshuffle * unshuffle;
+        const auto weights = rrdb_weights({.in = in, .out = channels, .upsamplings = upsamplings});
+        SCOPED_TRACE(fmt::format("{} channels, {} upsamplings", in, upsamplings));
+        if (1 << upsamplings < unshuffle) {
+          EXPECT_REFUSED(recognise(weights), "not RRDBNet: its result is smaller than the picture");
+          continue;
+        }
+        const Graph graph = recognise(weights).network.graph;
+        EXPECT_EQ(graph.in_channels(), 3);
+        EXPECT_EQ(graph.out_channels(), 3);
+        EXPECT_EQ(graph.scale(), (1 << upsamplings) / unshuffle);
+        EXPECT_EQ(footprint(graph).alignment, unshuffle);
+        verify(graph);
+      }
+    }
+  }
+  EXPECT_REFUSED(recognise(rrdb_weights({.upsamplings = 5})),
+                 "has 5 upsamplings, expected at most");
+}
+
+const Conv2d& conv_named(const Graph& graph, const std::string& name) {
+  for (const Node& node : graph.nodes()) {
+    if (node.name == name) return std::get<Conv2d>(node.op);
+  }
+  throw std::out_of_range(name);
+}
+
+TEST(RrdbNet, OfGraySeesTheLumaAndMakesEqualColours) {
+  // 2x1x3x3: the weights of one input; a gray picture, of three equal colours, sees their sum.
+  StateDict weights = rrdb_weights({.in = 1, .features = 2, .out = 1});
+  std::vector<float> first(18);
+  for (size_t i = 0; i < first.size(); ++i) first[i] = float(i) - 8.5f;
+  weights = with(weights, "conv_first.weight", Tensor::from_floats({2, 1, 3, 3}, first));
+  const Network network = recognise(weights).network;
+  EXPECT_EQ(network.architecture, "RRDBNet 2 features, 1 blocks, growth 2, gray");
+
+  const Conv2d& in = conv_named(network.graph, "conv_first");
+  ASSERT_EQ(in.in_channels, 3);
+  const float luma[] = {0.299f, 0.587f, 0.114f};
+  for (size_t out = 0; out < 2; ++out) {
+    for (size_t tap = 0; tap < 9; ++tap) {
+      for (size_t colour = 0; colour < 3; ++colour) {
+        EXPECT_EQ((*in.weights)[(out * 3 + colour) * 9 + tap], luma[colour] * first[out * 9 + tap]);
+      }
+    }
+  }
+
+  const Conv2d& last = conv_named(network.graph, "conv_last");
+  ASSERT_EQ(last.out_channels, 3);
+  const std::vector<float> once = weights.find("conv_last.weight")->to_floats();
+  for (size_t i = 0; i < 3 * once.size(); ++i) {
+    EXPECT_EQ((*last.weights)[i], once[i % once.size()]);
+  }
+  EXPECT_EQ(*last.biases, std::vector<float>(3, 0.5f));
+}
+
+TEST(RrdbNet, OfUnshuffledGrayReadsEachPlaceOfTheBlockInEveryColour) {
+  StateDict weights = rrdb_weights({.in = 4, .features = 1, .out = 1});
+  std::vector<float> first(36);
+  for (size_t i = 0; i < first.size(); ++i) first[i] = float(i);
+  weights = with(weights, "conv_first.weight", Tensor::from_floats({1, 4, 3, 3}, first));
+  const Graph graph = recognise(weights).network.graph;
+  // The unshuffled picture has red's four places of a block, then green's, then blue's.
+  const Conv2d& conv = conv_named(graph, "conv_first");
+  ASSERT_EQ(conv.in_channels, 12);
+  const float luma[] = {0.299f, 0.587f, 0.114f};
+  for (size_t i = 0; i < conv.weights->size(); ++i) {
+    EXPECT_EQ((*conv.weights)[i], luma[i / 36] * first[i % 36]);
+  }
+}
+
+TEST(RrdbNet, MayReadGrayAndMakeColoursOrTheOtherWayAround) {
+  EXPECT_EQ(recognise(rrdb_weights({.in = 1})).network.architecture,
+            "RRDBNet 4 features, 1 blocks, growth 2, gray to colours");
+  EXPECT_EQ(recognise(rrdb_weights({.out = 1})).network.architecture,
+            "RRDBNet 4 features, 1 blocks, growth 2, to gray");
 }
 
 TEST(RrdbNet, IsMadeOfResidualDenseBlocks) {
@@ -132,11 +210,132 @@ TEST(RrdbNet, IsMadeOfResidualDenseBlocks) {
             "output v59[3]\n");
 }
 
-TEST(RrdbNet, RefusesOtherThanThreeColours) {
-  EXPECT_REFUSED(recognise(rrdb_weights({.in = 1})),
-                 "conv_first reads 1 channels, expected 3, 12 or 48");
-  EXPECT_REFUSED(recognise(rrdb_weights({.in = 3, .out = 1})),
-                 "conv_last.weight is 1x4x3x3, expected 3x4x3x3");
+/// Names by the first pattern that fits, as ECMAScript's regular expressions.
+using Renamings = std::vector<std::pair<std::string, std::string>>;
+
+StateDict renamed(const StateDict& weights, const Renamings& renamings) {
+  StateDict result;
+  for (const auto& [name, tensor] : weights) {
+    std::string other = name;
+    for (const auto& [pattern, replacement] : renamings) {
+      if (!std::regex_match(name, std::regex(pattern))) continue;
+      other = std::regex_replace(name, std::regex(pattern), replacement);
+      break;
+    }
+    result.add(other, tensor);
+  }
+  return result;
+}
+
+/// Names of ESRGAN's first release for a network of two blocks. Where the tail stands is written
+/// out for each number of upsamplings.
+Renamings release_2018(int upsamplings) {
+  static const std::vector<int> kTails[] = {// conv_up1, ..., conv_hr, conv_last
+                                            {2, 4},
+                                            {3, 5, 7},
+                                            {3, 6, 8, 10},
+                                            {3, 6, 9, 11, 13},
+                                            {3, 6, 9, 12, 14, 16}};
+  const std::vector<int>& tail = kTails[upsamplings];
+  Renamings renamings = {
+      {R"(conv_first\.(.*))", "model.0.$1"},
+      {R"(body\.(\d+)\.rdb(\d)\.conv1x1\.(.*))", "model.1.sub.$1.RDB$2.conv1x1.$3"},
+      {R"(body\.(\d+)\.rdb(\d)\.(conv\d)\.(.*))", "model.1.sub.$1.RDB$2.$3.0.$4"},
+      {R"(conv_body\.(.*))", "model.1.sub.2.$1"},
+      {R"(conv_hr\.(.*))", fmt::format("model.{}.$1", tail[tail.size() - 2])},
+      {R"(conv_last\.(.*))", fmt::format("model.{}.$1", tail.back())}};
+  for (int i = 1; i <= upsamplings; ++i) {
+    renamings.push_back(
+        {fmt::format(R"(conv_up{}\.(.*))", i), fmt::format("model.{}.$1", tail[size_t(i) - 1])});
+  }
+  return renamings;
+}
+
+const Renamings k2019 = {{R"(body\.(\d+)\.rdb(\d)\.(.*))", "RRDB_trunk.$1.RDB$2.$3"},
+                         {R"(conv_body\.(.*))", "trunk_conv.$1"},
+                         {R"(conv_up(\d)\.(.*))", "upconv$1.$2"},
+                         {R"(conv_hr\.(.*))", "HRconv.$1"}};
+
+std::vector<std::string> names_of(const StateDict& weights) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : weights) names.push_back(name);
+  return names;
+}
+
+TEST(RrdbNet, IsRecognisedByTheNamesOfEveryRelease) {
+  for (int upsamplings = 0; upsamplings <= 4; ++upsamplings) {
+    const StateDict weights = rrdb_weights({.blocks = 2, .upsamplings = upsamplings});
+    const Recognised expected = recognise(weights);
+    for (const Renamings& release : {release_2018(upsamplings), k2019}) {
+      const StateDict older = renamed(weights, release);
+      EXPECT_FALSE(older.find("conv_body.weight"));
+      const Recognised recognised = recognise(older);
+      EXPECT_EQ(names_of(recognised.weights), names_of(weights));
+      EXPECT_EQ(recognised.network.architecture, expected.network.architecture);
+      EXPECT_EQ(print(recognised.network.graph), print(expected.network.graph));
+    }
+  }
+}
+
+TEST(RrdbNet, OfOlderNamesIsRefusedLikeOthers) {
+  const StateDict weights = renamed(rrdb_weights({.blocks = 2}), release_2018(2));
+  EXPECT_REFUSED(recognise(with(weights, "model.0.bias", {})),
+                 "not RRDBNet: no tensor conv_first.bias");
+  EXPECT_REFUSED(recognise(with(weights, "model.1.sub.1.RDB3.conv5.0.bias", {})),
+                 "not RRDBNet: no tensor body.1.rdb3.conv5.bias");
+  for (const char* stray :
+       {"model.5.weight", "model.12.weight", "model.99999999999999999999.weight",
+        "model.2147483647.weight", "model..weight", "model.0.", "", "."}) {
+    StateDict more = weights;
+    more.add(stray, Tensor::from_floats({1}, std::vector<float>{1}));
+    EXPECT_REFUSED(recognise(more), "not RRDBNet: ");
+  }
+  StateDict twice = weights;
+  twice.add("conv_first.bias", Tensor::from_floats({1}, std::vector<float>{1}));
+  EXPECT_REFUSED(recognise(twice), "two tensors are called conv_first.bias");
+}
+
+TEST(RrdbNet, OfEsrganPlusAddsAConvolutionToEachDenseBlock) {
+  StateDict weights = rrdb_weights({.blocks = 2, .plus = true});
+  const Network network = recognise(weights).network;
+  EXPECT_EQ(network.architecture, "RRDBNet 4 features, 2 blocks, growth 2, ESRGAN+");
+  const std::string graph = print(network.graph);
+  EXPECT_EQ(
+      graph.substr(0, graph.find("body.0.rdb2")),
+      "conv_first               conv3x3 3->4                     in[3] -> v0[4]\n"
+      "body.0.rdb1.conv1        conv3x3 4->2                     v0[4] -> v1[2]\n"
+      "body.0.rdb1.conv1.lrelu  leaky_relu(0.2)                  v1[2] -> v2[2]\n"
+      "body.0.rdb1.concat2      concat                           v0[4], v2[2] -> v3[6]\n"
+      "body.0.rdb1.conv2        conv3x3 6->2                     v3[6] -> v4[2]\n"
+      "body.0.rdb1.conv2.lrelu  leaky_relu(0.2)                  v4[2] -> v5[2]\n"
+      "body.0.rdb1.conv1x1      conv1x1 4->2                     v0[4] -> v6[2]\n"
+      "body.0.rdb1.plus2        add                              v5[2], v6[2] -> v7[2]\n"
+      "body.0.rdb1.concat3      concat                           v0[4], v2[2], v7[2] -> v8[8]\n"
+      "body.0.rdb1.conv3        conv3x3 8->2                     v8[8] -> v9[2]\n"
+      "body.0.rdb1.conv3.lrelu  leaky_relu(0.2)                  v9[2] -> v10[2]\n"
+      "body.0.rdb1.concat4      concat                           v0[4], v2[2], v7[2], v10[2] "
+      "-> v11[10]\n"
+      "body.0.rdb1.conv4        conv3x3 10->2                    v11[10] -> v12[2]\n"
+      "body.0.rdb1.conv4.lrelu  leaky_relu(0.2)                  v12[2] -> v13[2]\n"
+      "body.0.rdb1.plus4        add                              v13[2], v7[2] -> v14[2]\n"
+      "body.0.rdb1.concat5      concat                           v0[4], v2[2], v7[2], v10[2], "
+      "v14[2] -> v15[12]\n"
+      "body.0.rdb1.conv5        conv3x3 12->4                    v15[12] -> v16[4]\n"
+      "body.0.rdb1.scale        scale(0.2)                       v16[4] -> v17[4]\n"
+      "body.0.rdb1.add          add                              v17[4], v0[4] -> v18[4]\n");
+  verify(network.graph);
+  EXPECT_EQ(print(recognise(renamed(weights, release_2018(2))).network.graph), graph);
+  EXPECT_REFUSED(recognise(with(weights, "body.1.rdb2.conv1x1.weight", {})),
+                 "not RRDBNet: no tensor body.1.rdb2.conv1x1.weight");
+}
+
+TEST(RrdbNet, RefusesOtherChannelsThanThoseOfPictures) {
+  EXPECT_REFUSED(recognise(rrdb_weights({.in = 4})),
+                 "conv_first reads 4 channels and conv_last makes 3");
+  EXPECT_REFUSED(recognise(rrdb_weights({.in = 4, .out = 4})), "reads 4 channels");
+  EXPECT_REFUSED(recognise(rrdb_weights({.in = 12, .out = 1})), "reads 12 channels");
+  EXPECT_REFUSED(recognise(rrdb_weights({.in = 0})), "reads 0 channels");
+  EXPECT_REFUSED(recognise(rrdb_weights({.out = 0})), "makes 0");
 }
 
 TEST(SrvggNetCompact, IsRecognisedAtEveryScaleDepthAndWidth) {

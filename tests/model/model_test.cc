@@ -138,12 +138,8 @@ constexpr const char* kNoNetwork =
 
 INSTANTIATE_TEST_SUITE_P(
     Files, RefusedModel,
-    testing::Values(Refused{"pth/ntire24_span_ch28_torch2.pth", kNoNetwork},
-                    Refused{"pth/ntire25_span_params_ema.pth", kNoNetwork},
-                    Refused{"pth/ntire22_mobilesr_checkpoint.pth", kNoNetwork},
-                    Refused{"pth/IMDN_RTC.legacy.pth", kNoNetwork},
-                    Refused{"pth/IMDN_RTE.legacy-module-prefix.pth", kNoNetwork},
-                    Refused{"pth/carn_mdrn-e.legacy-rebuild_tensor_v1.pth", kNoNetwork},
+    testing::Values(Refused{"pth/ntire24_dirn_longstorage.pth", kNoNetwork},
+                    Refused{"pth/ntire24_pfdnlite_strided.pth", kNoNetwork},
                     Refused{"pth/dists_weights.legacy.pt", kNoNetwork},
                     Refused{"pth/lpips_alex_v0.0.py2-legacy.pth", kNoNetwork},
                     Refused{"onnx/esrgan-small-pre.onnx", "this is an ONNX file"},

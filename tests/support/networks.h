@@ -68,8 +68,10 @@ inline Graph srvgg(Random& random, int features, int convolutions, int scale) {
   return graph;
 }
 
-/// RRDBNet; the picture is unshuffled by `unshuffle` first, so the scale is 4 / unshuffle.
-inline Graph rrdbnet(Random& random, int features, int growth, int blocks, int unshuffle = 1) {
+/// RRDBNet; the picture is unshuffled by `unshuffle` first, so the scale is 4 / unshuffle. `plus`:
+/// with the sums of ESRGAN+.
+inline Graph rrdbnet(Random& random, int features, int growth, int blocks, int unshuffle = 1,
+                     bool plus = false) {
   Graph graph;
   ValueId x = graph.add_input(3);
   if (unshuffle > 1) x = graph.add("unshuffle", PixelUnshuffle{unshuffle}, {x});
@@ -91,7 +93,13 @@ inline Graph rrdbnet(Random& random, int features, int growth, int blocks, int u
       std::vector<ValueId> stack{x};
       for (int i = 0; i < 4; ++i) {
         const ValueId in = i == 0 ? x : graph.add(name + ".cat", Concat{}, stack);
-        stack.push_back(conv_lrelu(name, features + i * growth, growth, in));
+        ValueId y = conv_lrelu(name, features + i * growth, growth, in);
+        if (plus && i == 1) {
+          const Conv2d extra = random_conv(random, features, growth, 1);
+          y = graph.add(name + ".plus2", Add{}, {y, graph.add(name + ".1x1", extra, {x})});
+        }
+        if (plus && i == 3) y = graph.add(name + ".plus4", Add{}, {y, stack[2]});
+        stack.push_back(y);
       }
       const ValueId all = graph.add(name + ".cat", Concat{}, stack);
       x = scaled_sum(name, conv(name + ".conv5", features + 4 * growth, features, all), x);

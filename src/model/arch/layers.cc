@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <unordered_set>
 #include <utility>
 
@@ -14,6 +15,8 @@ namespace {
 // The widest published networks have 256. Products of channels and a pixel-unshuffle's factors
 // stay within an int.
 constexpr int64_t kMaxSize = 1 << 15;
+
+constexpr float kLuma[] = {0.299f, 0.587f, 0.114f};  // of red, green and blue, by BT.601
 
 bool is_float(DType dtype) {
   return dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f32 || dtype == DType::f64;
@@ -73,7 +76,7 @@ class Comparison {
 }  // namespace
 
 WeightedLayer conv3x3(std::string name, int in_channels, int out_channels) {
-  return {std::move(name), {out_channels, in_channels, 3, 3}};
+  return {.name = std::move(name), .weight = {out_channels, in_channels, 3, 3}};
 }
 
 std::optional<Mismatch> compare(const StateDict& weights,
@@ -81,7 +84,10 @@ std::optional<Mismatch> compare(const StateDict& weights,
   Comparison comparison(weights);
   for (const WeightedLayer& layer : layers) {
     comparison.expect(layer.name + ".weight", layer.weight);
-    if (layer.weight.size() == 4) comparison.expect(layer.name + ".bias", {layer.weight[0]});
+    const bool is_convolution = layer.weight.size() == 4;
+    if (is_convolution && layer.has_biases) {
+      comparison.expect(layer.name + ".bias", {layer.weight[0]});
+    }
   }
   return comparison.result();
 }
@@ -100,12 +106,45 @@ Conv2d conv2d(const StateDict& weights, const std::string& name) {
   conv.in_channels = int(shape[1]);
   conv.kernel = int(shape[2]);
   conv.weights = std::make_shared<const std::vector<float>>(floats_of(weights, name + ".weight"));
-  conv.biases = std::make_shared<const std::vector<float>>(floats_of(weights, name + ".bias"));
+  conv.biases = std::make_shared<const std::vector<float>>(
+      weights.find(name + ".bias") ? floats_of(weights, name + ".bias")
+                                   : std::vector<float>(size_t(conv.out_channels)));
   return conv;
 }
 
 Activation prelu(const StateDict& weights, const std::string& name) {
   return {Activation::Kind::prelu, floats_of(weights, name + ".weight")};
+}
+
+Conv2d over_luma(const Conv2d& conv) {
+  const size_t per_output = conv.weights->size() / size_t(conv.out_channels);
+  std::vector<float> weights;
+  weights.reserve(conv.weights->size() * std::size(kLuma));
+  for (auto output = conv.weights->begin(); output != conv.weights->end(); output += per_output) {
+    for (const float share : kLuma) {
+      std::transform(output, output + per_output, std::back_inserter(weights),
+                     [share](float weight) { return share * weight; });
+    }
+  }
+  Conv2d result = conv;
+  result.in_channels *= int(std::size(kLuma));
+  result.weights = std::make_shared<const std::vector<float>>(std::move(weights));
+  return result;
+}
+
+Conv2d repeated_for_colours(const Conv2d& conv) {
+  const auto repeated = [](const Weights& once) {
+    std::vector<float> values;
+    for (size_t i = 0; i < std::size(kLuma); ++i) {
+      values.insert(values.end(), once->begin(), once->end());
+    }
+    return std::make_shared<const std::vector<float>>(std::move(values));
+  };
+  Conv2d result = conv;
+  result.out_channels *= int(std::size(kLuma));
+  result.weights = repeated(conv.weights);
+  result.biases = repeated(conv.biases);
+  return result;
 }
 
 }  // namespace upres

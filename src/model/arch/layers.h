@@ -12,11 +12,12 @@
 
 namespace upres {
 
-/// A layer as a state dict holds it: a convolution with NAME.weight [out, in, kernel, kernel] and
-/// NAME.bias [out], or the slopes of a PReLU with NAME.weight [channels].
+/// A layer as a state dict holds it: a convolution with NAME.weight [out, in, kernel, kernel] and,
+/// where it has biases, NAME.bias [out], or the slopes of a PReLU with NAME.weight [channels].
 struct WeightedLayer {
   std::string name;
   Shape weight;
+  bool has_biases = true;  ///< looked at for convolutions only
 };
 
 /// A 3x3 convolution.
@@ -31,8 +32,20 @@ std::optional<Mismatch> compare(const StateDict& weights, const std::vector<Weig
 int conv_size(const StateDict& weights, const std::string& name, size_t axis);
 
 /// The convolution and the slopes of a layer that compare() found. Error{model} where a value is
-/// not a finite floating point number.
+/// not a finite floating point number. A convolution without biases gets zeros.
 Conv2d conv2d(const StateDict& weights, const std::string& name);
 Activation prelu(const StateDict& weights, const std::string& name);
+
+// Engines run pictures of three colours. A network for gray becomes one for colours by its first
+// and last convolutions, at no cost: it sees the picture's BT.601 luma, and its result is the same
+// for each colour. A gray picture, whose colours are equal, comes out as the network was made to
+// do; of a colour picture the gray version is enlarged.
+
+/// A convolution over gray, or over gray that was unshuffled, as one over colours (unshuffled by
+/// the same factor): each input becomes three, the luma of which it was.
+Conv2d over_luma(const Conv2d& conv);
+
+/// A convolution that makes one channel as one that makes it three times.
+Conv2d repeated_for_colours(const Conv2d& conv);
 
 }  // namespace upres

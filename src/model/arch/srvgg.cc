@@ -128,6 +128,6 @@ std::optional<std::vector<std::string>> layer_names(int convolutions, int slopes
 
 }  // namespace
 
-const Architecture kSrvggNetCompact = {"SRVGGNetCompact", build, layer_names};
+const Architecture kSrvggNetCompact = {"SRVGGNetCompact", nullptr, build, layer_names};
 
 }  // namespace upres
