@@ -184,9 +184,8 @@ class Machine {
         return push(long_integer(in_.take(in_.read<uint8_t>())));
       case Opcode::binfloat:
         return push(big_endian_double(in_.take(8)));
+      case Opcode::binstring:  // Python 2's: its length is signed, and too long when negative
       case Opcode::binunicode:
-        return push(in_.text(in_.read<uint32_t>()));
-      case Opcode::binstring:  // Python 2's; signed, and thus too long when negative
         return push(in_.text(in_.read<uint32_t>()));
       case Opcode::short_binstring:
       case Opcode::short_binunicode:
