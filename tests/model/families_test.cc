@@ -59,12 +59,16 @@ TEST_P(FamilyOfFile, IsNamed) {
 INSTANTIATE_TEST_SUITE_P(
     Files, FamilyOfFile,
     testing::Values(
+        Case{"weights/pth/IMDN_RTC.legacy.pth", "IMDN", "an"},
+        Case{"weights/pth/IMDN_RTE.legacy-module-prefix.pth", "IMDN", "an"},
+        Case{"weights/pth/carn_mdrn-e.legacy-rebuild_tensor_v1.pth", "CARN"},
         Case{"weights/pth/ntire22_bsrn.pth", "BSRN"},
         Case{"weights/pth/ntire22_mobilesr_checkpoint.pth", "MobileSR"},
         Case{"weights/pth/ntire24_advancedsr_offset.pth", "RLFN"},
         Case{"weights/pth/ntire24_span_ch28_torch2.pth", "SPAN"},
         Case{"weights/pth/ntire25_span_params_ema.pth", "SPAN"},
         Case{"more-weights/dat/DAT_light_x2.pth.xz", "DAT"},
+        Case{"more-weights/ffdnet/ffdnet_weights_rgb.pth", "FFDNet"},
         Case{"more-weights/real-cugan/models-se/up2x-conservative.param", "Real-CUGAN"},
         Case{"more-weights/real-cugan/models-se/up2x-denoise3x.bin", "Real-CUGAN"},
         Case{"more-weights/real-cugan/models-se/up3x-no-denoise.param", "Real-CUGAN"},
