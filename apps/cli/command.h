@@ -22,4 +22,7 @@ Command add_image_command(CLI::App& program);
 /// upres info MODEL: what a model file holds.
 Command add_info_command(CLI::App& program);
 
+/// upres convert MODEL -o OUT: writes a model file as safetensors.
+Command add_convert_command(CLI::App& program);
+
 }  // namespace upres

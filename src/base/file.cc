@@ -84,11 +84,21 @@ void AtomicFile::discard() {
   named_temporary_.clear();
 }
 
+void AtomicFile::fail_writing(int error) const {
+  fail(ErrorCode::output, "cannot write {}: {}", target_.string(), std::strerror(error));
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_writing(errno);
+    bytes = bytes.subspan(size_t(written));
+  }
+}
+
 void AtomicFile::commit() {
-  const auto stop = [&](int error) {
-    fail(ErrorCode::output, "cannot write {}: {}", target_.string(), std::strerror(error));
-  };
-  if (::fsync(descriptor_) != 0) stop(errno);
+  if (::fsync(descriptor_) != 0) fail_writing(errno);
   if (named_temporary_.empty()) {
     // An unnamed file can only be linked to a name that is free. A free target is taken at once;
     // a target to be replaced needs a name of passage, which rename() then moves over it.
@@ -96,18 +106,18 @@ void AtomicFile::commit() {
     if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, target_.c_str(), AT_SYMLINK_FOLLOW) == 0) {
       return discard();
     }
-    if (errno != EEXIST || existing_ == Existing::refuse) stop(errno);
+    if (errno != EEXIST || existing_ == Existing::refuse) fail_writing(errno);
     named_temporary_ = temporary_name(target_);
     if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, named_temporary_.c_str(), AT_SYMLINK_FOLLOW) !=
         0) {
       const int error = errno;
       named_temporary_.clear();
-      stop(error);
+      fail_writing(error);
     }
   }
   const unsigned flags = existing_ == Existing::refuse ? RENAME_NOREPLACE : 0;
   if (::renameat2(AT_FDCWD, named_temporary_.c_str(), AT_FDCWD, target_.c_str(), flags) != 0) {
-    stop(errno);
+    fail_writing(errno);
   }
   named_temporary_.clear();
   discard();

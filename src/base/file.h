@@ -47,11 +47,15 @@ class AtomicFile {
   /// The open descriptor to write to; owned by this object.
   int descriptor() const { return descriptor_; }
 
+  /// Appends bytes.
+  void write(std::span<const std::byte> bytes);
+
   /// Flushes to the disk and gives the file its name. With Existing::refuse a target that
   /// appeared in the meantime is left as it is and the commit fails.
   void commit();
 
  private:
+  [[noreturn]] void fail_writing(int error) const;
   void discard();
 
   std::filesystem::path target_;

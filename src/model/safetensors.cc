@@ -6,6 +6,7 @@
 #include "model/safetensors.h"
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -167,6 +168,30 @@ std::vector<Entry> parse_header(std::string_view text) {
   return entries;
 }
 
+std::string_view type_name(DType dtype) {
+  const auto* known = std::find_if(std::begin(kDTypes), std::end(kDTypes),
+                                   [&](const auto& entry) { return entry.second == dtype; });
+  UPRES_ASSERT(known != std::end(kDTypes), "every DType has a name in safetensors");
+  return known->first;
+}
+
+/// The header of tensors that follow each other, ended by blanks so that they begin at a multiple
+/// of 8.
+std::string header_of(const std::vector<std::pair<std::string, Tensor>>& tensors,
+                      const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header{{"__metadata__", metadata}};
+  size_t end = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const size_t begin = std::exchange(end, end + tensor.bytes().size());
+    header[name] = {{"dtype", type_name(tensor.dtype())},
+                    {"shape", tensor.shape()},
+                    {"data_offsets", {begin, end}}};
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  return text;
+}
+
 }  // namespace
 
 StateDict read_safetensors(std::span<const std::byte> file) {
@@ -192,6 +217,22 @@ StateDict read_safetensors(std::span<const std::byte> file) {
   }
   if (weights.empty()) fail(ErrorCode::model, "the file holds no tensors");
   return weights;
+}
+
+void write_safetensors(const std::filesystem::path& path, Existing existing,
+                       const StateDict& weights,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<std::pair<std::string, Tensor>> tensors(weights.begin(), weights.end());
+  std::stable_sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
+    return size_bytes(a.second.dtype()) > size_bytes(b.second.dtype());
+  });
+  const std::string header = header_of(tensors, metadata);
+  const uint64_t length = header.size();
+  AtomicFile file(path, existing);
+  file.write(std::as_bytes(std::span(&length, 1)));
+  file.write(std::as_bytes(std::span(header)));
+  for (const auto& [name, tensor] : tensors) file.write(tensor.bytes());
+  file.commit();
 }
 
 }  // namespace upres

@@ -3,8 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
+#include <map>
 #include <span>
+#include <string>
 
+#include "base/file.h"
 #include "model/state_dict.h"
 
 namespace upres {
@@ -12,5 +16,11 @@ namespace upres {
 /// The tensors in the order of their bytes. Error{model} where the header does not describe the
 /// file exactly: tensors lie in the data without overlaps and without gaps.
 StateDict read_safetensors(std::span<const std::byte> file);
+
+/// Writes a file, whole or not at all, of all tensors as they are, with `metadata` in its header.
+/// Tensors of larger elements come first, so that all are aligned. Error{output} on failure.
+void write_safetensors(const std::filesystem::path& path, Existing existing,
+                       const StateDict& weights,
+                       const std::map<std::string, std::string>& metadata);
 
 }  // namespace upres

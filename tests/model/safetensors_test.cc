@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <filesystem>
+
 #include "support.h"
 
 namespace upres {
@@ -124,6 +127,37 @@ TEST(Safetensors, IsRefusedCutAnywhere) {
 
 TEST(Safetensors, ComesToNoHarmFromDamagedBytes) {
   expect_no_harm_from_damaged_bytes(file_of(kHeader, kData), read_safetensors);
+}
+
+TEST(Safetensors, WritesWhatItReadsWithTensorsAligned) {
+  StateDict weights;
+  weights.add("half", *read(kHeader, kData).find("a"));
+  weights.add("floats", Tensor::from_floats({3}, std::vector<float>{1, 2, 3}));
+  weights.add("none", Tensor::from_floats({0, 4}, {}));
+  const auto path = std::filesystem::path(testing::TempDir()) / "written.safetensors";
+  write_safetensors(path, Existing::replace, weights, {{"source", "a \"test\""}});
+
+  const MappedFile file = MappedFile::open(path, ErrorCode::model);
+  const StateDict again = read_safetensors(file.bytes());
+  ASSERT_EQ(again.size(), weights.size());
+  for (const auto& [name, tensor] : weights) {
+    const Tensor* read = again.find(name);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->dtype(), tensor.dtype());
+    EXPECT_EQ(read->shape(), tensor.shape());
+    EXPECT_EQ(read->to_floats(), tensor.to_floats());
+  }
+  EXPECT_EQ(again.begin()->first, "floats") << "larger elements come first";
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, file.bytes().data(), sizeof header_bytes);
+  EXPECT_EQ(header_bytes % 8, 0);
+  try {
+    write_safetensors(path, Existing::refuse, weights, {});
+    FAIL() << "an existing file was replaced";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::output);
+  }
+  std::filesystem::remove(path);
 }
 
 }  // namespace
