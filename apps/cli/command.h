@@ -14,6 +14,7 @@ struct Command {
   /// Does what was asked for, after parsing; returns the exit code. What ends all of its work is
   /// thrown. Looks at the token, and ends with Error{interrupted} after a stop request.
   std::function<int(const std::stop_token&)> run;
+  bool runs_networks = false;
 };
 
 /// upres image IN… -o OUT: upscales pictures.

@@ -277,8 +277,9 @@ Command add_image_command(CLI::App& program) {
   CLI::App* parser = program.add_subcommand("image", "Upscale pictures");
   const auto options = std::make_shared<ImageOptions>();
   add_options(*parser, *options);
-  return {parser,
-          [options](const std::stop_token& stop) { return ImageRun(*options, stop).run(); }};
+  return {.parser = parser,
+          .run = [options](const std::stop_token& stop) { return ImageRun(*options, stop).run(); },
+          .runs_networks = true};
 }
 
 }  // namespace upres

@@ -84,7 +84,9 @@ int run(int argc, char** argv, const std::stop_token& stop) {
     fail_usage(program, error);
   }
   for (const Command& command : commands) {
-    if (command.parser->parsed()) return command.run(stop);
+    if (!command.parser->parsed()) continue;
+    if (command.runs_networks) wait_without_spinning(argv);
+    return command.run(stop);
   }
   UPRES_ASSERT(false, "the parser requires a command");
 }
@@ -93,7 +95,6 @@ int run(int argc, char** argv, const std::stop_token& stop) {
 }  // namespace upres
 
 int main(int argc, char** argv) {
-  upres::wait_without_spinning(argv);
   upres::open_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the user's limit is a failed write, not the end
   const std::stop_token stop = upres::stop_on_interrupt();
