@@ -64,7 +64,7 @@ Command add_convert_command(CLI::App& program) {
       ->required();
   parser->add_flag("--overwrite", options->overwrite, "Replace an output that exists");
   add_models_option(*parser, options->models);
-  return {parser, [options](std::stop_token) { return run(*options); }};
+  return {parser, [options](const std::stop_token&) { return run(*options); }};
 }
 
 }  // namespace upres
