@@ -10,6 +10,7 @@
 #include "model/model.h"
 #include "model/safetensors.h"
 #include "models.h"
+#include "task.h"
 
 namespace upres {
 namespace {
@@ -29,8 +30,7 @@ void check_output(const ConvertOptions& options) {
     fail(ErrorCode::output, "convert writes .safetensors files; {} is called otherwise",
          options.output.string());
   }
-  std::error_code unreachable;
-  if (!options.overwrite && fs::exists(options.output, unreachable)) {
+  if (!options.overwrite && exists(options.output)) {
     fail(ErrorCode::output, "{} exists; give --overwrite, or choose another -o",
          options.output.string());
   }

@@ -47,9 +47,8 @@ class ShortHelp : public CLI::Formatter {
 };
 
 /// Makes OpenMP's threads sleep while they wait for each other. Left alone they spin, which beside
-/// other busy programs takes the processor from the very thread they wait for: four times slower,
-/// measured beside a compiler. The runtime reads the setting when it is loaded, before main(), so
-/// the program starts itself once more.
+/// other busy programs takes the processor from the very thread they wait for. The runtime reads
+/// the setting when it is loaded, before main(), so the program starts itself once more.
 void wait_without_spinning(char** argv) {
   constexpr const char* kSetting = "OMP_WAIT_POLICY";
   if (getenv(kSetting)) return;  // the second start, or the user's own choice

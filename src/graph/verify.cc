@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cmath>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "graph/graph.h"
+#include "tensor/tensor.h"
 
 namespace upres {
 namespace {
@@ -17,10 +17,8 @@ void check_numbers(const Node& node, const char* what, std::span<const float> nu
     fail(ErrorCode::model, "layer {}: {} {}, expected {}", node.name, numbers.size(), what,
          expected);
   }
-  for (const float number : numbers) {
-    if (!std::isfinite(number)) {
-      fail(ErrorCode::model, "layer {}: the {} hold a value that is not finite", node.name, what);
-    }
+  if (!all_finite(numbers)) {
+    fail(ErrorCode::model, "layer {}: the {} hold a value that is not finite", node.name, what);
   }
 }
 

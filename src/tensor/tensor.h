@@ -23,6 +23,9 @@ std::optional<int64_t> element_count(const Shape& shape);
 /// "64x3x3x3"; "scalar" for no sizes.
 std::string to_string(const Shape& shape);
 
+/// True when no number is infinite or NaN.
+bool all_finite(std::span<const float> numbers);
+
 /// A block of memory aligned to 64 bytes (a cache line and an AVX-512 register). Move-only.
 class Buffer {
  public:
@@ -32,10 +35,6 @@ class Buffer {
 
   std::byte* data() { return data_.get(); }
   const std::byte* data() const { return data_.get(); }
-  template <typename T>
-  T* as() {
-    return reinterpret_cast<T*>(data_.get());
-  }
   size_t size_bytes() const { return size_bytes_; }
 
  private:

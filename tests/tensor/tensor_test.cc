@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include <cstring>
 #include <limits>
 
@@ -108,6 +110,22 @@ TEST(DType, HasThePublishedNamesAndSizes) {
   EXPECT_EQ(name(DType::boolean), "bool");
   EXPECT_EQ(size_bytes(DType::f16), 2u);
   EXPECT_EQ(size_bytes(DType::i64), 8u);
+}
+
+TEST(AllFinite, FindsInfinityAndNanAnywhere) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float largest = std::numeric_limits<float>::max();
+  const float smallest = std::numeric_limits<float>::denorm_min();
+  EXPECT_TRUE(all_finite({}));
+  for (size_t at = 0; at < 37; ++at) {
+    std::vector<float> numbers(37, -largest);
+    numbers[at] = smallest;
+    EXPECT_TRUE(all_finite(numbers));
+    for (const float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN()}) {
+      numbers[at] = bad;
+      EXPECT_FALSE(all_finite(numbers));
+    }
+  }
 }
 
 }  // namespace

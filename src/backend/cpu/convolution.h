@@ -15,7 +15,7 @@ namespace upres::cpu {
 /// weights of zero: oneDNN 2.6 has fast kernels for those only. Immutable; shared by threads.
 ///
 /// Bias, ReLU, LeakyReLU and addends run inside the kernel where oneDNN 2.6 has one for them. It
-/// has none for PReLU (it falls back to a plain loop, a thousand times slower), and it gives every
+/// has none for PReLU (it falls back to a plain loop, far slower), and it gives every
 /// factor of an epilogue the value of the first one. Such epilogues run as passes over the result.
 class Convolution {
  public:

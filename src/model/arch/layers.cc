@@ -2,7 +2,6 @@
 #include "model/arch/layers.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <unordered_set>
 #include <utility>
@@ -29,8 +28,7 @@ std::vector<float> floats_of(const StateDict& weights, const std::string& name) 
          upres::name(tensor.dtype()));
   }
   std::vector<float> values = tensor.to_floats();
-  const auto is_finite = [](float value) { return std::isfinite(value); };
-  if (!std::all_of(values.begin(), values.end(), is_finite)) {
+  if (!all_finite(values)) {
     fail(ErrorCode::model, "tensor {} holds a value that is not finite in single precision", name);
   }
   return values;
