@@ -1,284 +1,254 @@
 // SPDX-License-Identifier: Apache-2.0
-// upres image: upscales pictures.
+// upres image: the options.
 #include <charconv>
-#include <chrono>
 #include <cmath>
-#include <filesystem>
+#include <cstdint>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
-#include <vector>
 
-#include "base/error.h"
-#include "base/system.h"
-#include "blend.h"
 #include "command.h"
-#include "compile/compile.h"
-#include "device.h"
-#include "failure.h"
-#include "graph/footprint.h"
-#include "model/model.h"
+#include "image_run.h"
 #include "models.h"
-#include "progress.h"
-#include "task.h"
-#include "upscale/upscaler.h"
 
 namespace upres {
 namespace {
 
-namespace fs = std::filesystem;
+constexpr int64_t kMostSide = kMaxSide;
 
-struct ImageOptions {
-  std::vector<fs::path> inputs;
-  std::optional<fs::path> output;
-  bool overwrite = false;
-  bool skip = false;
-  std::string model = "upres-general-x4";
-  fs::path models = default_models_folder();
-  BlendChoice blend;
-  std::optional<double> scale;
-  TileOptions tiles;
-  DeviceChoice device;
-  bool verbose = false;
-  bool quiet = false;
-};
+[[noreturn]] void refuse(const char* option, std::string_view text, const char* why) {
+  throw CLI::ValidationError(option, fmt::format("{} {}", text, why));
+}
 
-// Options ------------------------------------------------------------------------------------
+std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
 
-double parse_scale(double scale) {
-  if (std::isfinite(scale) && scale > 0) return scale;
-  throw CLI::ValidationError("--scale", fmt::format("{} is not a positive factor", scale));
+std::optional<int> side(std::string_view text) {
+  const auto pixels = whole_number(text);
+  if (!pixels || *pixels < 1 || *pixels > kMostSide) return std::nullopt;
+  return int(*pixels);
+}
+
+OutputSize parse_scale(double scale) {
+  if (std::isfinite(scale) && scale > 0) return {.rule = OutputSize::Rule::scale, .scale = scale};
+  refuse("--scale", fmt::format("{}", scale), "is not a positive factor");
+}
+
+/// "800x600".
+Size parse_size(const char* option, const std::string& text) {
+  const size_t by = text.find('x');
+  if (by != std::string::npos) {
+    const auto width = side(std::string_view(text).substr(0, by));
+    const auto height = side(std::string_view(text).substr(by + 1));
+    if (width && height) return {*width, *height};
+  }
+  refuse(option, text, "is not a size such as 800x600");
 }
 
 std::optional<int> parse_tile(const std::string& text) {
   if (text == "auto") return std::nullopt;
-  int side = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, side);
-  if (error == std::errc() && stop == end && side >= 0) return side;
-  throw CLI::ValidationError("--tile", text + " is neither auto nor a number of pixels");
+  const auto pixels = whole_number(text);
+  if (pixels && *pixels >= 0 && *pixels <= kMostSide) return int(*pixels);
+  refuse("--tile", text, "is neither auto nor a number of pixels");
 }
 
-void add_options(CLI::App& command, ImageOptions& options) {
-  command.add_option("IN,-i,--input", options.inputs, "Pictures (PNG, JPEG); -i may be left out")
+SampleType parse_depth(const std::string& text) {
+  if (text == "8") return SampleType::u8;
+  if (text == "16") return SampleType::u16;
+  if (text == "float") return SampleType::f32;
+  refuse("--depth", text, "is not 8, 16 or float");
+}
+
+/// "white", "black", "#rgb" or "#rrggbb", also without the #, which shells take for a comment.
+std::array<uint8_t, 3> parse_colour(const std::string& text) {
+  if (text == "white") return {255, 255, 255};
+  if (text == "black") return {0, 0, 0};
+  std::string digits = text.starts_with('#') ? text.substr(1) : text;
+  if (digits.size() == 3) {
+    digits = {digits[0], digits[0], digits[1], digits[1], digits[2], digits[2]};
+  }
+  uint32_t colour = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, colour, 16);
+  if (digits.size() != 6 || error != std::errc() || stop != end) {
+    refuse("--flatten", text, "is not a colour such as white, black or ff8000");
+  }
+  return {uint8_t(colour >> 16), uint8_t(colour >> 8), uint8_t(colour)};
+}
+
+ImageFormat parse_format(const std::string& text) {
+  const auto format = format_named(text);
+  if (!format) refuse("--format", text, "is not a format that upres writes; see upres doctor");
+  return *format;
+}
+
+/// An option whose text goes through a function that refuses what makes no sense.
+template <typename Value, typename Parse, typename Target>
+CLI::Option* add(CLI::App& command, const char* names, const char* value_name, const char* group,
+                 const char* description, Parse parse, Target& target) {
+  return command
+      .add_option_function<Value>(
+          names, [parse, &target](const Value& value) { target = parse(value); }, description)
+      ->option_text(value_name)
+      ->group(group);
+}
+
+void add_file_options(CLI::App& command, ImageOptions& options) {
+  constexpr const char* kGroup = "Files";
+  command
+      .add_option("IN,-i,--input", options.files.inputs,
+                  "Pictures, and folders of them; -i may be left out")
       ->required()
       ->option_text("IN...")
-      ->group("Files");
+      ->group(kGroup);
   command
-      .add_option("-o,--output", options.output,
-                  "File, or a folder that exists (default: IN_upres.EXT beside IN)")
+      .add_option("-o,--output", options.files.output,
+                  "File, or a folder (default: IN_upres.EXT beside IN)")
       ->option_text("OUT")
-      ->group("Files");
+      ->group(kGroup);
+  command
+      .add_flag("-r,--recursive", options.files.recursive,
+                "Folders in folders, too, in their places")
+      ->group(kGroup);
+  command.add_option("--suffix", options.files.suffix, "Put behind names that upres makes")
+      ->option_text("TEXT")
+      ->group(kGroup);
   auto* overwrite =
       command.add_flag("--overwrite", options.overwrite, "Replace outputs that exist");
   auto* skip = command.add_flag("--skip", options.skip, "Leave out pictures whose output exists");
-  overwrite->group("Files")->excludes(skip);
-  skip->group("Files");
+  overwrite->group(kGroup)->excludes(skip);
+  skip->group(kGroup);
+  command
+      .add_option("--max-pixels", options.read.max_pixels,
+                  "Refuse pictures that claim more (default: 2^30)")
+      ->option_text("N")
+      ->check(CLI::PositiveNumber)
+      ->group(kGroup);
+}
 
+void add_result_options(CLI::App& command, ImageOptions& options) {
+  constexpr const char* kGroup = "Result";
+  OutputSize& size = options.upscale.size;
+  CLI::Option* const sizes[] = {
+      add<double>(command, "-s,--scale", "X", kGroup,
+                  "Times the size of IN (default: the model's own)", parse_scale, size),
+      add<std::string>(
+          command, "--width", "N", kGroup, "Pixels; the height in proportion",
+          [](const std::string& text) {
+            const auto width = side(text);
+            if (!width) refuse("--width", text, "is not a number of pixels");
+            return OutputSize{.rule = OutputSize::Rule::width, .size = {*width, 0}};
+          },
+          size),
+      add<std::string>(
+          command, "--height", "N", kGroup, "Pixels; the width in proportion",
+          [](const std::string& text) {
+            const auto height = side(text);
+            if (!height) refuse("--height", text, "is not a number of pixels");
+            return OutputSize{.rule = OutputSize::Rule::height, .size = {0, *height}};
+          },
+          size),
+      add<std::string>(
+          command, "--size", "WxH", kGroup, "Pixels, whatever the proportions",
+          [](const std::string& text) {
+            return OutputSize{.rule = OutputSize::Rule::exact, .size = parse_size("--size", text)};
+          },
+          size),
+      add<std::string>(
+          command, "--fit", "WxH", kGroup, "As large as fits, in proportion",
+          [](const std::string& text) {
+            return OutputSize{.rule = OutputSize::Rule::fit, .size = parse_size("--fit", text)};
+          },
+          size)};
+  for (CLI::Option* one : sizes) {
+    for (CLI::Option* other : sizes) {
+      if (one != other) one->excludes(other);
+    }
+  }
+  command
+      .add_flag("--repeat", options.upscale.repeat,
+                "Run the model on its own result where one run is too small")
+      ->group(kGroup);
+  add<std::string>(command, "-f,--format", "EXT", kGroup,
+                   "png, jpg, webp, tif, ... (default: as OUT or IN)", parse_format,
+                   options.files.format);
+  command
+      .add_option("-q,--quality", options.encode.quality, "Of lossy formats (default: by format)")
+      ->option_text("1..100")
+      ->check(CLI::Range(1, 100))
+      ->group(kGroup);
+  command
+      .add_flag("--lossless", options.encode.lossless, "WebP, AVIF, HEIC, JXL, JP2 without loss")
+      ->group(kGroup);
+  command.add_option("--png-level", options.encode.png_level, "Of compression (default: 2)")
+      ->option_text("0..9")
+      ->check(CLI::Range(0, 9))
+      ->group(kGroup);
+  add<std::string>(command, "--depth", "8|16|float", kGroup, "Of samples (default: as IN)",
+                   parse_depth, options.upscale.type);
+  add<std::string>(command, "--flatten", "COLOUR", kGroup, "Lay alpha over white, black, ff8000",
+                   parse_colour, options.read.flatten);
+}
+
+void add_network_options(CLI::App& command, ImageOptions& options) {
   command.add_option("-n,--model", options.model, "Name or file of the model (upres-general-x4)")
       ->option_text("NAME|FILE")
       ->group("Model");
   add_models_option(command, options.models);
   add_blend_options(command, options.blend);
   command
-      .add_option_function<double>(
-          "-s,--scale", [&](double scale) { options.scale = parse_scale(scale); },
-          "Times the size of IN (default: the model's own); the result is resampled")
-      ->option_text("X")
+      .add_flag("-x,--tta", options.upscale.eight_ways,
+                "Average the results in eight orientations; takes eight times as long")
       ->group("Model");
-  command
-      .add_option_function<std::string>(
-          "-t,--tile", [&](const std::string& side) { options.tiles.side = parse_tile(side); },
-          "Side of a tile in pixels of IN; 0: one piece")
-      ->option_text("auto|N|0")
-      ->group("Tiles");
+  add<std::string>(command, "-t,--tile", "auto|N|0", "Tiles",
+                   "Side of a tile in pixels of IN; 0: one piece", parse_tile, options.tiles.side);
   command
       .add_option("--overlap", options.tiles.overlap,
                   "Pixels of IN that tiles share (default: by the model)")
       ->option_text("N")
       ->check(CLI::NonNegativeNumber)
       ->group("Tiles");
+  command
+      .add_option("--max-memory", options.tiles.memory_limit,
+                  "What upres may take, as in 2G (default: what is free)")
+      ->option_text("SIZE")
+      ->transform(CLI::AsSizeValue(false))
+      ->group("Tiles");
   add_device_options(command, options.device);
+}
 
-  auto* verbose =
-      command.add_flag("-v,--verbose", options.verbose, "Tell about model, device and times");
-  auto* quiet = command.add_flag("--quiet", options.quiet, "Tell errors only");
+void add_message_options(CLI::App& command, ImageOptions& options) {
+  const auto set = [&options](Verbosity verbosity) {
+    return [&options, verbosity] { options.verbosity = verbosity; };
+  };
+  auto* verbose = command.add_flag_callback("-v,--verbose", set(Verbosity::verbose),
+                                            "Tell about model, device and times");
+  auto* quiet = command.add_flag_callback("--quiet", set(Verbosity::quiet), "Tell errors only");
   verbose->group("Messages")->excludes(quiet);
   quiet->group("Messages");
+  command.add_flag("--json", options.json, "Tell programs: one JSON object a line on stdout")
+      ->group("Messages");
 }
-
-// Work ---------------------------------------------------------------------------------------
-
-class Stopwatch {
- public:
-  /// Seconds since the last call, or since it was made.
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    return std::chrono::duration<double>(now - std::exchange(start_, now)).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-void check_memory(size_t needed, const fs::path& picture) {
-  const size_t available = available_memory();
-  if (needed > available) {
-    fail(ErrorCode::memory,
-         "{} needs {} MiB of memory and {} MiB are free; close other programs, or use a smaller "
-         "picture or -s",
-         picture.string(), needed >> 20, available >> 20);
-  }
-}
-
-std::string description(const TileGrid& grid) {
-  const Size largest = grid.largest();
-  return fmt::format("tiles   {} x {}, of up to {}x{} pixels", grid.columns(), grid.rows(),
-                     largest.width, largest.height);
-}
-
-Model load(const fs::path& path, const std::optional<Share<fs::path>>& other) {
-  return other ? load_blended_model(path, other->model, other->weight) : load_model(path);
-}
-
-/// A network on a device, ready to run.
-struct Loaded {
-  Loaded(const Device& device, const ImageOptions& options)
-      : path(find_model(options.model, options.models)),
-        other(other_model(options.blend, path, options.models)),
-        model(load(path, other)),
-        engine(compile(model.network.graph, device)),
-        upscaler(device, *engine, model.network.graph, options.tiles) {}
-
-  fs::path path;
-  std::optional<Share<fs::path>> other;  ///< what is mixed in
-  Model model;
-  std::unique_ptr<Engine> engine;
-  Upscaler upscaler;
-};
-
-/// A task that passed its checks.
-struct Picture {
-  Task task;
-  ImageInfo info;
-};
-
-/// The command at work.
-class ImageRun {
- public:
-  ImageRun(const ImageOptions& options, std::stop_token stop)
-      : options_(options),
-        existing_(options.overwrite ? Existing::replace : Existing::refuse),
-        console_(options.quiet     ? Verbosity::quiet
-                 : options.verbose ? Verbosity::verbose
-                                   : Verbosity::normal),
-        stop_(std::move(stop)) {}
-
-  int run() {
-    const auto device = open_device(options_.device);
-    const std::vector<Picture> pictures = checked();
-    if (!pictures.empty()) make(pictures, *device);
-    if (failures_ == 0) return 0;
-    return options_.inputs.size() == 1 ? last_failure_ : 1;
-  }
-
- private:
-  /// The pictures that can be made, as far as one can know before the work.
-  std::vector<Picture> checked() {
-    std::vector<Picture> pictures;
-    for (const Task& task : plan_tasks(options_.inputs, options_.output)) {
-      if (options_.skip && output_exists(task)) {
-        console_.result(
-            fmt::format("{}  skipped: {} exists", task.input.string(), task.output.string()));
-        continue;
-      }
-      attempt([&] { pictures.push_back({task, check(task, existing_)}); });
-    }
-    return pictures;
-  }
-
-  void make(const std::vector<Picture>& pictures, const Device& device) {
-    Stopwatch watch;
-    Loaded loaded(device, options_);
-    const Footprint footprint = upres::footprint(loaded.model.network.graph);
-    console_.detail(fmt::format("model   {}: {}, x{}, halo {}", options_.model,
-                                loaded.model.network.architecture,
-                                loaded.model.network.graph.scale(), footprint.halo));
-    if (loaded.other) {
-      console_.detail(
-          fmt::format("mixed   {} of {}", loaded.other->weight, loaded.other->model.string()));
-    }
-    console_.detail(fmt::format("device  {}", device.name()));
-    console_.detail(fmt::format("loaded  in {:.2f} s", watch.lap()));
-    for (const Picture& picture : pictures) {
-      attempt([&] { make(picture, loaded.upscaler); });
-    }
-  }
-
-  void make(const Picture& picture, Upscaler& upscaler) {
-    if (stop_.stop_requested()) throw Error(ErrorCode::interrupted, "interrupted");
-    const auto& [task, info] = picture;
-    const Size size = upscaler.output_size(info.size, options_.scale);
-    check_holds(task.format, task.output, {size, info.type, info.channels});
-
-    Stopwatch watch;
-    check_memory(info.total_bytes(), task.input);
-    const Image image = read_image(task.input);
-    const double reading = watch.lap();
-    check_memory(upscaler.bytes_needed(image.frame, options_.scale), task.input);
-    const Frame result = upscale(task, image.frame, upscaler);
-    const double upscaling = watch.lap();
-    write_image(task.output, task.format, existing_, result, image.metadata);
-    const double writing = watch.lap();
-
-    console_.detail(fmt::format("times   read {:.2f} s, upscale {:.2f} s, write {:.2f} s", reading,
-                                upscaling, writing));
-    console_.result(fmt::format("{} -> {}  {}x{}  {:.1f} s", task.input.string(),
-                                task.output.string(), size.width, size.height,
-                                reading + upscaling + writing));
-  }
-
-  Frame upscale(const Task& task, const Frame& picture, Upscaler& upscaler) {
-    ProgressMeter meter(console_, task.input.filename().string());
-    const UpscaleEvents events{
-        .progress = [&](const Progress& progress) { meter.update(progress); },
-        .planned = [&](const TileGrid& grid) { console_.detail(description(grid)); },
-        .notice = [&](const std::string& sentence) { console_.notice(sentence); }};
-    return upscaler.run(picture, options_.scale, events, stop_);
-  }
-
-  /// Does a part of the work whose failure does not end the rest, unless the user stops it.
-  template <typename Work>
-  void attempt(Work&& work) {
-    try {
-      work();
-    } catch (...) {
-      const Failure failure = failure_of(std::current_exception());
-      if (failure.exit_code == int(ErrorCode::interrupted)) throw;
-      print(failure);
-      ++failures_;
-      last_failure_ = failure.exit_code;
-    }
-  }
-
-  const ImageOptions& options_;
-  Existing existing_;
-  Console console_;
-  std::stop_token stop_;
-  int failures_ = 0;
-  int last_failure_ = 0;
-};
 
 }  // namespace
 
 Command add_image_command(CLI::App& program) {
   CLI::App* parser = program.add_subcommand("image", "Upscale pictures");
   const auto options = std::make_shared<ImageOptions>();
-  add_options(*parser, *options);
+  options->models = default_models_folder();
+  add_file_options(*parser, *options);
+  add_result_options(*parser, *options);
+  add_network_options(*parser, *options);
+  add_message_options(*parser, *options);
   return {.parser = parser,
-          .run = [options](const std::stop_token& stop) { return ImageRun(*options, stop).run(); },
+          .run = [options](const std::stop_token& stop) { return run_image(*options, stop); },
           .runs_networks = true};
 }
 

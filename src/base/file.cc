@@ -97,6 +97,11 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   }
 }
 
+void AtomicFile::set_time(const timespec& time) {
+  const timespec times[] = {time, time};  // of access and of change
+  if (::futimens(descriptor_, times) != 0) fail_writing(errno);
+}
+
 void AtomicFile::commit() {
   if (::fsync(descriptor_) != 0) fail_writing(errno);
   if (named_temporary_.empty()) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <ctime>
 #include <filesystem>
 #include <span>
 
@@ -49,6 +50,9 @@ class AtomicFile {
 
   /// Appends bytes.
   void write(std::span<const std::byte> bytes);
+
+  /// Gives the file a time of change other than now.
+  void set_time(const timespec& time);
 
   /// Flushes to the disk and gives the file its name. With Existing::refuse a target that
   /// appeared in the meantime is left as it is and the commit fails.

@@ -40,6 +40,11 @@ size_t available_memory() {
   return available;
 }
 
+size_t resident_memory() {
+  const std::string kibibytes = line_of("/proc/self/status", "VmRSS");
+  return kibibytes.empty() ? 0 : size_t(std::stoull(kibibytes)) * 1024;
+}
+
 int processor_count() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;

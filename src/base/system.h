@@ -11,6 +11,9 @@ namespace upres {
 /// what the cgroup has left where that is less.
 size_t available_memory();
 
+/// Memory that this process has taken, in bytes; 0 where the system does not say.
+size_t resident_memory();
+
 /// Processors that this process may run on; at least 1.
 int processor_count();
 

@@ -7,23 +7,39 @@
 
 namespace upres {
 
+/// What a picture is, without its samples.
+struct FrameInfo {
+  Size size;
+  SampleType type = SampleType::u8;
+  int channels = 0;  ///< 1: gray, 2: gray and alpha, 3: RGB, 4: RGBA
+
+  bool has_alpha() const { return channels == 2 || channels == 4; }
+  size_t row_bytes() const { return size_t(size.width) * size_t(channels) * size_bytes(type); }
+  size_t total_bytes() const { return row_bytes() * size_t(size.height); }
+  friend bool operator==(const FrameInfo&, const FrameInfo&) = default;
+};
+
 /// A picture with packed channels and no padding between rows: gray, gray+alpha, RGB or RGBA.
 /// Alpha is never premultiplied. Move-only.
 class Frame {
  public:
   Frame() = default;
   /// Uninitialised samples. `channels` is 1..4. Error{memory} when there is not enough memory.
-  Frame(Size size, SampleType type, int channels);
+  explicit Frame(const FrameInfo& info);
+  Frame(Size size, SampleType type, int channels) : Frame(FrameInfo{size, type, channels}) {}
 
-  Size size() const { return size_; }
-  SampleType type() const { return type_; }
-  int channels() const { return channels_; }
-  bool has_alpha() const { return channels_ == 2 || channels_ == 4; }
+  const FrameInfo& info() const { return info_; }
+  Size size() const { return info_.size; }
+  SampleType type() const { return info_.type; }
+  int channels() const { return info_.channels; }
+  bool has_alpha() const { return info_.has_alpha(); }
 
   std::byte* data() { return buffer_.data(); }
   const std::byte* data() const { return buffer_.data(); }
-  size_t row_bytes() const { return size_t(size_.width) * size_t(channels_) * size_bytes(type_); }
-  size_t total_bytes() const { return row_bytes() * size_t(size_.height); }
+  std::byte* row(int y) { return data() + size_t(y) * row_bytes(); }
+  const std::byte* row(int y) const { return data() + size_t(y) * row_bytes(); }
+  size_t row_bytes() const { return info_.row_bytes(); }
+  size_t total_bytes() const { return info_.total_bytes(); }
 
   /// The colour: 1 component of gray or 3 of RGB. Valid while the frame lives.
   FrameView colour() const;
@@ -33,9 +49,7 @@ class Frame {
  private:
   FrameView view(int first_channel, int components) const;
 
-  Size size_;
-  SampleType type_ = SampleType::u8;
-  int channels_ = 0;
+  FrameInfo info_;
   mutable Buffer buffer_;  // a view leads to samples that may be written
 };
 

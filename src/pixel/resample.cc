@@ -92,29 +92,50 @@ std::vector<ResampleTaps> lanczos_taps(int from, int to) {
   return all;
 }
 
-void resample(const Frame& src, Frame& dst) {
-  UPRES_ASSERT(src.channels() == dst.channels(), "resampling changes no channels");
-  const auto channels = size_t(src.channels());
-  const auto across = lanczos_taps(src.size().width, dst.size().width);
-  const auto down = lanczos_taps(src.size().height, dst.size().height);
-  // Rows of the source, already resampled across, that the rows of the result still need.
-  std::deque<Row> window;
-  int window_first = 0;
-  for (int y = 0; y < dst.size().height; ++y) {
-    const ResampleTaps& taps = down[size_t(y)];
-    for (; window_first < taps.first; ++window_first) {
-      if (!window.empty()) window.pop_front();
-    }
-    while (window.size() < taps.weights.size()) {
-      const int row = window_first + int(window.size());
-      window.push_back(filter_along(read_row(src, row), across, channels));
-    }
-    Row sum(across.size() * channels, 0.0f);
-    for (size_t i = 0; i < taps.weights.size(); ++i) {
-      for (size_t x = 0; x < sum.size(); ++x) sum[x] += taps.weights[i] * window[i][x];
-    }
-    write_row(sum, dst, y);
+Resampler::Resampler(const FrameInfo& from, const FrameInfo& to, RowSink& next)
+    : to_(to),
+      next_(next),
+      across_(lanczos_taps(from.size.width, to.size.width)),
+      down_(lanczos_taps(from.size.height, to.size.height)) {
+  UPRES_ASSERT(from.channels == to.channels, "resampling changes no channels");
+}
+
+void Resampler::write(Frame rows) {
+  for (int y = 0; y < rows.size().height; ++y) {
+    window_.push_back(filter_along(read_row(rows, y), across_, size_t(to_.channels)));
   }
+  const int rows_in = window_first_ + int(window_.size());
+  const auto ready = [&](int row) {
+    return row < to_.size.height &&
+           down_[size_t(row)].first + int(down_[size_t(row)].weights.size()) <= rows_in;
+  };
+  int end = rows_out_;
+  while (ready(end)) ++end;
+  if (end == rows_out_) return;
+  Frame result({to_.size.width, end - rows_out_}, to_.type, to_.channels);
+  for (int y = 0; rows_out_ < end; ++y, ++rows_out_) {
+    Row sum = sum_rows();
+    write_row(sum, result, y);
+  }
+  const int needed = end < to_.size.height ? down_[size_t(end)].first : rows_in;
+  for (; window_first_ < needed && !window_.empty(); ++window_first_) window_.pop_front();
+  next_.write(std::move(result));
+}
+
+Resampler::Row Resampler::sum_rows() const {
+  const ResampleTaps& taps = down_[size_t(rows_out_)];
+  Row sum(across_.size() * size_t(to_.channels), 0.0f);
+  for (size_t i = 0; i < taps.weights.size(); ++i) {
+    const Row& row = window_[size_t(taps.first - window_first_) + i];
+    for (size_t x = 0; x < sum.size(); ++x) sum[x] += taps.weights[i] * row[x];
+  }
+  return sum;
+}
+
+size_t Resampler::bytes_needed(const FrameInfo& from, const FrameInfo& to) {
+  const double stretch = std::max(1.0, double(from.size.height) / to.size.height);
+  const double rows = 2 * kLobes * stretch + 1;
+  return size_t(rows * to.size.width * to.channels * sizeof(float));
 }
 
 }  // namespace upres

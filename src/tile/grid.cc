@@ -2,6 +2,7 @@
 #include "tile/grid.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "base/error.h"
 
@@ -22,6 +23,12 @@ Rect rect(Span x, Span y) {
 int longest(const std::vector<Span>& spans) {
   int length = 0;
   for (const Span span : spans) length = std::max(length, span.length());
+  return length;
+}
+
+int64_t total(const std::vector<Span>& spans) {
+  int64_t length = 0;
+  for (const Span span : spans) length += span.length();
   return length;
 }
 
@@ -53,9 +60,9 @@ std::vector<Span> kept_spans(const std::vector<Span>& reads, int alignment) {
   return kept;
 }
 
-TileGrid::TileGrid(Size picture, int side, int overlap, int alignment)
-    : read_x_(cut_axis(picture.width, side, overlap, alignment)),
-      read_y_(cut_axis(picture.height, side, overlap, alignment)),
+TileGrid::TileGrid(Size picture, Size side, int overlap, int alignment)
+    : read_x_(cut_axis(picture.width, side.width, overlap, alignment)),
+      read_y_(cut_axis(picture.height, side.height, overlap, alignment)),
       keep_x_(kept_spans(read_x_, alignment)),
       keep_y_(kept_spans(read_y_, alignment)) {}
 
@@ -67,6 +74,10 @@ Tile TileGrid::tile(int column, int row) const {
 
 Size TileGrid::largest() const {
   return {longest(read_x_), longest(read_y_)};
+}
+
+double TileGrid::pixels_read() const {
+  return double(total(read_x_)) * double(total(read_y_));
 }
 
 }  // namespace upres

@@ -40,9 +40,9 @@ struct Tile {
 ///     ├──────── keep 0 ────────┼──────── keep 1 ────────┤
 class TileGrid {
  public:
-  /// Tiles whose reads are at most `side` pixels wide and high and share `overlap` with their
-  /// neighbours: each sees overlap/2 around what is kept of it. See cut_axis().
-  TileGrid(Size picture, int side, int overlap, int alignment);
+  /// Tiles whose reads are at most `side` and share `overlap` pixels with their neighbours: each
+  /// sees overlap/2 around what is kept of it. See cut_axis().
+  TileGrid(Size picture, Size side, int overlap, int alignment);
 
   int columns() const { return int(read_x_.size()); }
   int rows() const { return int(read_y_.size()); }
@@ -54,6 +54,9 @@ class TileGrid {
 
   /// The largest read.
   Size largest() const;
+
+  /// Pixels of all reads: what the network has to do.
+  double pixels_read() const;
 
  private:
   std::vector<Span> read_x_, read_y_, keep_x_, keep_y_;

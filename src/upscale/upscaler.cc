@@ -3,16 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <cstdint>
 #include <utility>
-#include <vector>
 
 #include "base/error.h"
-#include "pixel/blend.h"
-#include "pixel/convert.h"
+#include "base/system.h"
 #include "pixel/resample.h"
-#include "pixel/sample.h"
-#include "tile/window.h"
 
 namespace upres {
 namespace {
@@ -22,143 +18,25 @@ namespace {
 // machine of 4 GiB.
 constexpr double kTileBudget = double(1 << 30);
 
-// Keeps every coordinate of a result, and sums of two, within an int.
-constexpr int kMaxSide = 1 << 28;
+// What the rows that wait may take when the tile is automatic: tiles of a wide picture get less
+// high, so that with the activations it stays below 1.5 GiB at any width.
+constexpr double kRowsBudget = double(256 << 20);
 
 // Below this a tile is mostly what it shares with its neighbours.
 constexpr int kSmallestSide = 32;
 
-/// Floats of a packed picture of three components.
-struct FloatPicture {
-  explicit FloatPicture(Size size) : frame(size, SampleType::f32, 3) {}
-
-  Activations activations() {
-    const ptrdiff_t row = ptrdiff_t(frame.size().width) * 3;
-    return {reinterpret_cast<float*>(frame.data()), 3, 1, row, 3};
-  }
-  void clear() { std::memset(frame.data(), 0, frame.total_bytes()); }
-
-  Frame frame;
-};
-
-/// Runs the network over one picture of one or three components, tile by tile.
-class Pass {
- public:
-  Pass(Session& session, const TileGrid& grid, int scale, std::function<void(double)> heartbeat)
-      : session_(session), grid_(grid), scale_(scale), heartbeat_(std::move(heartbeat)) {}
-
-  /// Tiles that are cut where they meet: each result goes straight to its place.
-  void run_cut(const FrameView& src, const FrameView& dst) {
-    for_each_tile([&](int column, int row) {
-      const Tile tile = grid_.tile(column, row);
-      const Rect write = scaled(tile.keep, scale_);
-      submit({.src = src,
-              .read = tile.read,
-              .dst = dst,
-              .write = write,
-              .skip = {write.x - tile.read.x * scale_, write.y - tile.read.y * scale_}},
-             tile.read);
-    });
-    session_.wait();
-  }
-
-  /// Tiles that are mixed where they overlap. `sum` holds one row of tiles; what the next row adds
-  /// to is kept when the rest is stored.
-  void run_blended(const FrameView& src, const FrameView& dst) {
-    const auto column_weights = blend_windows(grid_.read_x(), scale_);
-    const auto row_weights = blend_windows(grid_.read_y(), scale_);
-    const Size largest = grid_.largest();
-    FloatPicture result({largest.width * scale_, largest.height * scale_});
-    FloatPicture sum({dst.size.width, largest.height * scale_});
-    sum.clear();
-    for_each_tile([&](int column, int row) {
-      const Rect read = grid_.tile(column, row).read;
-      const Rect write = scaled({0, 0, read.width, read.height}, scale_);
-      submit({.src = src, .read = read, .dst = result.frame.colour(), .write = write}, read);
-      session_.wait();
-      add_weighted(result.activations(), column_weights[size_t(column)], row_weights[size_t(row)],
-                   sum.activations(), {read.x * scale_, 0});
-      if (column + 1 == grid_.columns()) finish_row(row, sum, dst);
-    });
-  }
-
- private:
-  template <typename Body>
-  void for_each_tile(Body&& body) {
-    for (int row = 0; row < grid_.rows(); ++row) {
-      for (int column = 0; column < grid_.columns(); ++column) body(column, row);
-    }
-  }
-
-  void submit(Job job, const Rect& read) {
-    const double pixels = double(read.width) * read.height;
-    job.heartbeat = [this, pixels](double share) { heartbeat_(done_ + pixels * share); };
-    session_.submit(job);
-    done_ += pixels;
-    heartbeat_(done_);
-  }
-
-  /// Stores the rows that no later tile adds to, and moves the others to the top of `sum`.
-  void finish_row(int row, FloatPicture& sum, const FrameView& dst) {
-    const std::vector<Span>& rows = grid_.read_y();
-    const Span span = rows[size_t(row)];
-    const int next = row + 1 < grid_.rows() ? rows[size_t(row) + 1].begin : span.end;
-    const int finished = (next - span.begin) * scale_;
-    store(sum.activations(), dst, {0, span.begin * scale_, dst.size.width, finished}, 0, finished);
-    const size_t bytes = size_t(finished) * sum.frame.row_bytes();
-    std::byte* data = sum.frame.data();
-    std::memmove(data, data + bytes, sum.frame.total_bytes() - bytes);
-    std::memset(data + sum.frame.total_bytes() - bytes, 0, bytes);
-  }
-
-  Session& session_;
-  const TileGrid& grid_;
-  int scale_;
-  std::function<void(double)> heartbeat_;
-  double done_ = 0;  ///< pixels read by finished tiles
-};
-
-double pixels_read(const TileGrid& grid) {
-  double pixels = 0;
-  for (int row = 0; row < grid.rows(); ++row) {
-    for (int column = 0; column < grid.columns(); ++column) {
-      const Rect read = grid.tile(column, row).read;
-      pixels += double(read.width) * read.height;
-    }
-  }
-  return pixels;
+/// Between a network's runs, or before the resampling, more precision than 8 bits is kept.
+SampleType between(SampleType picture, SampleType result) {
+  const bool floats = picture == SampleType::f32 || result == SampleType::f32;
+  return floats ? SampleType::f32 : SampleType::u16;
 }
 
-/// True when all samples of a gray picture are the same.
-bool constant(const FrameView& view) {
-  const Plane& plane = view.planes[0];
-  const size_t bytes = size_bytes(view.type);
-  for (int y = 0; y < view.size.height; ++y) {
-    for (int x = 0; x < view.size.width; ++x) {
-      const std::byte* sample = plane.data + y * plane.row_bytes + x * plane.step_bytes;
-      if (std::memcmp(sample, plane.data, bytes) != 0) return false;
-    }
-  }
-  return true;
+bool covers(Size size, Size wanted) {
+  return size.width >= wanted.width && size.height >= wanted.height;
 }
 
-/// Gives every sample of `dst` the value of the first one of `src`.
-void fill(const FrameView& src, const FrameView& dst) {
-  float value = 0;
-  with_sample_type(src.type, [&](auto sample) {
-    std::memcpy(&sample, src.planes[0].data, sizeof(sample));
-    value = from_sample(sample);
-  });
-  const Plane& plane = dst.planes[0];
-  with_sample_type(dst.type, [&](auto sample) {
-    sample = to_sample<decltype(sample)>(value);
-    for (int y = 0; y < dst.size.height; ++y) {
-      for (int x = 0; x < dst.size.width; ++x) {
-        std::memcpy(plane.data + y * plane.row_bytes + x * plane.step_bytes, &sample,
-                    sizeof(sample));
-      }
-    }
-  });
+std::string to_string(Size size) {
+  return fmt::format("{}x{}", size.width, size.height);
 }
 
 }  // namespace
@@ -171,113 +49,151 @@ Upscaler::Upscaler(const Device& device, const Engine& engine, const Graph& grap
       footprint_(upres::footprint(graph)),
       bytes_per_pixel_(activation_bytes_per_pixel(graph)),
       options_(tiles),
-      session_(engine.open()) {}
+      session_(engine.open()),
+      resident_(resident_memory()) {}
 
-Size Upscaler::output_size(Size picture, std::optional<double> scale) const {
-  const double factor = scale.value_or(scale_);
-  const auto side = [&](int pixels) {
-    const double scaled = std::max(1.0, std::round(pixels * factor));
-    if (scaled > kMaxSide) {
-      fail(ErrorCode::input, "{} pixels times {} is more than {} pixels a side; use a smaller -s",
-           pixels, factor, kMaxSide);
-    }
-    return int(scaled);
-  };
-  return {side(picture.width), side(picture.height)};
-}
-
-size_t Upscaler::bytes_needed(const Frame& picture, std::optional<double> scale) const {
-  const auto samples = [&](Size size) {
-    return size_t(size.width) * size_t(size.height) * size_t(picture.channels());
-  };
-  const Size native = output_size(picture.size(), std::nullopt);
-  const Size wanted = output_size(picture.size(), scale);
-  const size_t native_sample = native == wanted ? size_bytes(picture.type()) : sizeof(uint16_t);
-  size_t bytes = samples(native) * native_sample;
-  if (native != wanted) bytes += samples(wanted) * size_bytes(picture.type());
-  const int side = wanted_side(picture.size());
-  const bool blended = !exact() && side < std::max(picture.size().width, picture.size().height);
-  if (blended) {  // a row of tiles in floats
-    const int rows = std::min(picture.size().height, side + overlap()) * scale_;
-    bytes += size_t(native.width) * size_t(rows) * 3 * sizeof(float);
-  }
-  return bytes;
+FrameInfo Upscaler::result_info(const FrameInfo& picture, const UpscaleOptions& options) const {
+  return {options.size.of(picture.size, scale_), options.type.value_or(picture.type),
+          picture.channels};
 }
 
 int Upscaler::overlap() const {
   return exact() ? 2 * footprint_.halo : options_.overlap.value_or(kDefaultOverlap);
 }
 
-int Upscaler::wanted_side(Size picture) const {
-  const int longest = std::max(picture.width, picture.height);
-  const bool fits_budget = double(picture.width) * picture.height * bytes_per_pixel_ <= kTileBudget;
-  const int automatic = int(std::sqrt(kTileBudget / bytes_per_pixel_)) - overlap();
-  const int side = options_.side.value_or(fits_budget ? 0 : std::max(kSmallestSide, automatic));
-  return side == 0 ? longest : std::min(side, longest);
+TileGrid Upscaler::grid(Size picture, Size tile) const {
+  const auto read = [&](int side, int length) { return side < length ? side + overlap() : length; };
+  return {picture,
+          {read(tile.width, picture.width), read(tile.height, picture.height)},
+          overlap(),
+          footprint_.alignment};
 }
 
-TileGrid Upscaler::choose_grid(Size picture, size_t host_bytes, const UpscaleEvents& events) {
-  const int longest = std::max(picture.width, picture.height);
-  const int wanted = wanted_side(picture);
-  for (int side = wanted;; side = std::max(kSmallestSide, side / 2)) {
-    TileGrid grid(picture, side + (side < longest ? overlap() : 0), overlap(),
-                  footprint_.alignment);
-    const size_t needed = engine_.bytes_needed(grid.largest());
-    const size_t available = device_.memory_available(host_bytes);
-    if (needed <= available && session_->plan(grid.largest())) {
-      if (side < wanted && events.notice) {
+Size Upscaler::wanted_tile(const StagePlan& stage) const {
+  const Size picture = stage.picture.size;
+  if (options_.side) {
+    const int side = *options_.side > 0 ? *options_.side : INT32_MAX;
+    return {std::min(side, picture.width), std::min(side, picture.height)};
+  }
+  StagePlan one_row = stage;
+  one_row.blended = !exact();
+  one_row.grid = TileGrid({picture.width, 1}, {picture.width, 1}, 0, 1);
+  const double pixels = kTileBudget / bytes_per_pixel_;
+  const double most_rows = kRowsBudget / double(one_row.bytes_needed());
+  double height = std::min({std::sqrt(pixels), most_rows, double(picture.height)});
+  const double width = std::min(pixels / height, double(picture.width));
+  height = std::min({pixels / width, most_rows, double(picture.height)});
+  const auto unshared = [&](double side, int length) {
+    return side < length ? std::max(kSmallestSide, int(side) - overlap()) : length;
+  };
+  return {unshared(width, picture.width), unshared(height, picture.height)};
+}
+
+size_t Upscaler::memory_available(size_t besides) const {
+  const size_t available = device_.memory_available(besides);
+  if (options_.memory_limit == 0) return available;
+  const size_t taken = resident_ + besides;
+  return std::min(available, options_.memory_limit - std::min(options_.memory_limit, taken));
+}
+
+void Upscaler::choose_grid(StagePlan& stage, size_t rest, const UpscaleEvents& events) {
+  const Size wanted = wanted_tile(stage);
+  for (Size tile = wanted;;) {
+    stage.grid = grid(stage.picture.size, tile);
+    stage.blended = !exact() && stage.grid.columns() * stage.grid.rows() > 1;
+    const Size largest = stage.grid.largest();
+    const size_t needed = engine_.bytes_needed(largest);
+    const size_t available = memory_available(rest + stage.bytes_needed());
+    if (needed <= available && session_->plan(largest)) {
+      if (tile != wanted && events.notice) {
         events.notice(fmt::format("tiles of {} instead of {} pixels, to fit the memory at hand",
-                                  side, wanted));
+                                  to_string(tile), to_string(wanted)));
       }
-      return grid;
+      return;
     }
-    if (side <= kSmallestSide) {
+    if (std::max(tile.width, tile.height) <= kSmallestSide) {
       fail(ErrorCode::memory,
-           "not enough memory: even a tile of {} pixels needs {} MiB and {} MiB are free", side,
-           needed >> 20, available >> 20);
+           "not enough memory: even a tile of {} pixels needs {} MiB and {} MiB are free",
+           to_string(tile), needed >> 20, available >> 20);
     }
+    const auto smaller = [](int side) { return std::max(std::min(side, kSmallestSide), side / 2); };
+    tile = {smaller(tile.width), smaller(tile.height)};
   }
 }
 
-Frame Upscaler::run(const Frame& picture, std::optional<double> scale, const UpscaleEvents& events,
-                    std::stop_token stop) {
-  const bool resampled = output_size(picture.size(), scale) != output_size(picture.size(), {});
-  const TileGrid grid = choose_grid(picture.size(), bytes_needed(picture, scale), events);
-  if (events.planned) events.planned(grid);
-  const bool single = grid.columns() * grid.rows() == 1;
-  if (exact() && options_.overlap && !single && events.notice) {
+std::vector<StagePlan> Upscaler::plan(const FrameInfo& picture, bool constant_alpha,
+                                      const UpscaleOptions& options, const UpscaleEvents& events) {
+  const FrameInfo result = result_info(picture, options);
+  const SampleType precise = between(picture.type, result.type);
+  std::vector<StagePlan> stages;
+  size_t rest = Resampler::bytes_needed(picture, result);
+  FrameInfo from = picture;
+  do {
+    const Size size = OutputSize{}.of(from.size, scale_);
+    const FrameInfo to = {size, size == result.size ? result.type : precise, picture.channels};
+    StagePlan stage{.picture = from,
+                    .result = to,
+                    .grid = TileGrid(from.size, from.size, 0, 1),
+                    .scale = scale_,
+                    .alpha_runs = picture.has_alpha() && !constant_alpha,
+                    .eight_ways = options.eight_ways};
+    choose_grid(stage, rest, events);
+    if (events.planned) events.planned(stage.grid);
+    rest += stage.bytes_needed();
+    stages.push_back(std::move(stage));
+    from = to;
+  } while (options.repeat && scale_ > 1 && !covers(from.size, result.size));
+  return stages;
+}
+
+void Upscaler::run(RowSource& picture, bool constant_alpha, RowSink& result,
+                   const UpscaleOptions& options, const UpscaleEvents& events,
+                   const std::stop_token& stop) {
+  const FrameInfo wanted = result_info(picture.info(), options);
+  const std::vector<StagePlan> stages = plan(picture.info(), constant_alpha, options, events);
+  double total = 0;
+  bool tiled = false;
+  for (const StagePlan& stage : stages) {
+    total += stage.work();
+    tiled = tiled || stage.grid.columns() * stage.grid.rows() > 1;
+  }
+  if (exact() && options_.overlap && tiled && events.notice) {
     events.notice(
         fmt::format("--overlap is not used: tiles of this model share its whole halo of "
                     "{} pixels and are exact",
                     footprint_.halo));
   }
-
-  // 16 bits keep what an 8-bit picture would lose between the network and the resampling.
-  Frame result(output_size(picture.size(), {}), resampled ? SampleType::u16 : picture.type(),
-               picture.channels());
-  const bool alpha_runs = picture.has_alpha() && !constant(picture.alpha());
-  const double pixels = pixels_read(grid);
-  Progress progress{.pixels_total = int64_t(pixels * scale_ * scale_ * (alpha_runs ? 2 : 1))};
-  const auto run_pass = [&](const FrameView& src, const FrameView& dst, double pixels_before) {
-    const auto heartbeat = [&](double pixels_done) {
-      if (stop.stop_requested()) throw Error(ErrorCode::interrupted, "interrupted");
-      progress.pixels_done = int64_t((pixels_before + pixels_done) * scale_ * scale_);
-      if (events.progress) events.progress(progress);
-    };
-    Pass pass(*session_, grid, scale_, heartbeat);
-    if (exact() || single) {
-      pass.run_cut(src, dst);
-    } else {
-      pass.run_blended(src, dst);
-    }
+  double done = 0;
+  const auto heartbeat = [&](double pixels) {
+    if (stop.stop_requested()) throw Error(ErrorCode::interrupted, "interrupted");
+    done += pixels;
+    if (events.progress) events.progress({std::llround(done), std::llround(total)});
   };
-  run_pass(picture.colour(), result.colour(), 0);
-  if (alpha_runs) run_pass(picture.alpha(), result.alpha(), pixels);
-  if (picture.has_alpha() && !alpha_runs) fill(picture.alpha(), result.alpha());
-  if (!resampled) return result;
-  Frame resized(output_size(picture.size(), scale), picture.type(), picture.channels());
-  resample(result, resized);
-  return resized;
+
+  // The chain is built from its end.
+  std::vector<std::unique_ptr<RowSink>> chain;
+  RowSink* next = &result;
+  const auto put_before = [&](std::unique_ptr<RowSink> sink) {
+    chain.push_back(std::move(sink));
+    next = chain.back().get();
+  };
+  const FrameInfo& made = stages.back().result;
+  if (made.size != wanted.size) put_before(std::make_unique<Resampler>(made, wanted, *next));
+  for (auto stage = stages.rbegin(); stage != stages.rend(); ++stage) {
+    put_before(std::make_unique<NetworkStage>(*stage, *session_, heartbeat, *next));
+  }
+  pass_rows(picture, *next);
+}
+
+Frame Upscaler::run(const Frame& picture, const UpscaleOptions& options,
+                    const UpscaleEvents& events, const std::stop_token& stop) {
+  Frame result(result_info(picture.info(), options));
+  FrameSource source(picture);
+  FrameSink sink(result);
+  FrameSource scanned(picture);
+  const bool constant_alpha = picture.has_alpha() && has_constant_alpha(scanned);
+  run(source, constant_alpha, sink, options, events, stop);
+  return result;
 }
 
 }  // namespace upres

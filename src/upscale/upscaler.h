@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Upscales one picture: chooses tiles, feeds them to an engine, joins the results.
+// Upscales pictures: chooses tiles, and lets the rows of a picture stream through one or more
+// passes of a network and the resampling to the size that was asked for.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +9,21 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "backend/backend.h"
-#include "frame/frame.h"
+#include "frame/rows.h"
 #include "graph/footprint.h"
 #include "graph/graph.h"
 #include "tile/grid.h"
 #include "tile/rect.h"
+#include "upscale/network_stage.h"
+#include "upscale/output_size.h"
 
 namespace upres {
 
-/// How a picture is cut. The defaults depend on the model and the picture only, so that the same
-/// command gives the same bytes on every machine.
+/// How a picture is cut, and what for. The defaults depend on the model and the picture only, so
+/// that the same command gives the same bytes on every machine.
 struct TileOptions {
   /// Pixels of the input per side, what is shared with neighbours not counted; 0: one piece; none:
   /// automatic.
@@ -27,6 +31,18 @@ struct TileOptions {
   /// Pixels of the input that two neighbours share, where the network's halo is too large to be
   /// used whole; none: kDefaultOverlap.
   std::optional<int> overlap = {};
+  /// Memory that this process may take, in bytes; 0: what the machine has left.
+  size_t memory_limit = 0;
+};
+
+/// What a result is to be.
+struct UpscaleOptions {
+  OutputSize size = {};
+  std::optional<SampleType> type = {};  ///< none: the picture's
+  /// Whether the network runs on its own result until it is at least the size asked for; else once.
+  bool repeat = false;
+  /// Whether results in all eight orientations are averaged (test-time augmentation).
+  bool eight_ways = false;
 };
 
 /// A halo up to this is used whole, and tiles are exact: the pixels of an untiled picture.
@@ -35,7 +51,7 @@ constexpr int kLargestWholeHalo = 48;
 /// Chosen by measuring: see docs/tiles.md.
 constexpr int kDefaultOverlap = 32;
 
-/// How far a picture is. Counts pixels of the network's result, of every pass (alpha is one).
+/// How far a picture is. Counts pixels that the network makes, in every pass (alpha is one).
 struct Progress {
   int64_t pixels_done = 0;
   int64_t pixels_total = 0;
@@ -44,7 +60,7 @@ struct Progress {
 /// What to tell while a picture is made. Called from the thread that calls run().
 struct UpscaleEvents {
   std::function<void(const Progress&)> progress = {};
-  /// The tiles that were chosen, before the first one runs.
+  /// The tiles that were chosen for each run of the network, before the first one.
   std::function<void(const TileGrid&)> planned = {};
   /// One sentence the user should read: "tiles of 256 instead of 512 pixels: ...".
   std::function<void(const std::string&)> notice = {};
@@ -57,26 +73,34 @@ class Upscaler {
   /// `graph` is the network that was compiled into `engine` on `device`.
   Upscaler(const Device& device, const Engine& engine, const Graph& graph, TileOptions tiles);
 
-  /// The size the result has: the picture's times the network's scale, or times `scale`.
-  Size output_size(Size picture, std::optional<double> scale) const;
+  /// What run() will give.
+  FrameInfo result_info(const FrameInfo& picture, const UpscaleOptions& options) const;
 
-  /// Host memory that run() takes beside the picture and the engine's plan, in bytes.
-  size_t bytes_needed(const Frame& picture, std::optional<double> scale) const;
+  /// Upscales a picture into `result`: result_info() pixels. `constant_alpha` says that the
+  /// picture's alpha samples are all the same; it then stays what it is. Error{memory} when even
+  /// the smallest tile does not fit; Error{interrupted} after a stop request, which is looked at
+  /// while the network runs.
+  void run(RowSource& picture, bool constant_alpha, RowSink& result, const UpscaleOptions& options,
+           const UpscaleEvents& events, const std::stop_token& stop);
 
-  /// Upscales a picture: same channels and sample type as `picture`, output_size() pixels. With
-  /// `scale` the network's result is resampled (Lanczos) to that many times the picture.
-  /// Error{memory} when even the smallest tile does not fit; Error{interrupted} after a stop
-  /// request, which is looked at between tiles.
-  Frame run(const Frame& picture, std::optional<double> scale, const UpscaleEvents& events,
-            std::stop_token stop);
+  /// The same for a picture in memory.
+  Frame run(const Frame& picture, const UpscaleOptions& options, const UpscaleEvents& events,
+            const std::stop_token& stop);
 
  private:
-  /// Cuts a picture, into smaller tiles than asked for where memory is short.
-  TileGrid choose_grid(Size picture, size_t host_bytes, const UpscaleEvents& events);
+  /// All runs of the network. The last one's result has the size of the options, or is resampled.
+  std::vector<StagePlan> plan(const FrameInfo& picture, bool constant_alpha,
+                              const UpscaleOptions& options, const UpscaleEvents& events);
+  /// Cuts a stage's picture, into smaller tiles than asked for where memory is short. `rest` is
+  /// what all else takes.
+  void choose_grid(StagePlan& stage, size_t rest, const UpscaleEvents& events);
+  TileGrid grid(Size picture, Size tile) const;
+  /// The tiles that fit the options and the budgets, what they share not counted.
+  Size wanted_tile(const StagePlan& stage) const;
+  /// Memory that tiles may take when so much is needed besides, in bytes.
+  size_t memory_available(size_t besides) const;
   int overlap() const;
   bool exact() const { return footprint_.halo <= kLargestWholeHalo; }
-  /// The side of tiles that fits the options and the budget; the longest side for one piece.
-  int wanted_side(Size picture) const;
 
   const Device& device_;
   const Engine& engine_;
@@ -85,6 +109,7 @@ class Upscaler {
   double bytes_per_pixel_;
   TileOptions options_;
   std::unique_ptr<Session> session_;
+  size_t resident_;  ///< what the process took when the network was loaded and nothing planned
 };
 
 }  // namespace upres

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "media/image.h"
+#include "media/image_reader.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -12,6 +12,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "media/image_writer.h"
 #include "support/temporary_folder.h"
 
 namespace upres {
@@ -82,7 +83,7 @@ bool equal(const Frame& a, const Frame& b) {
 }
 
 void write(const fs::path& path, const Frame& frame) {
-  write_image(path, *find_format(path), Existing::refuse, frame, {});
+  write_image({path, *find_format(path)}, frame, {});
 }
 
 // What JPEG files hold beside the samples
@@ -127,7 +128,7 @@ TEST_P(EveryKind, ComesBackFromPngBitForBit) {
   const Frame frame = random_frame(size, type, channels);
   write(folder / "picture.png", frame);
   EXPECT_TRUE(equal(read_image(folder / "picture.png").frame, frame));
-  const ImageInfo info = read_image_info(folder / "picture.png");
+  const FrameInfo info = read_image_info(folder / "picture.png");
   EXPECT_EQ(info.size, size);
   EXPECT_EQ(info.type, type);
   EXPECT_EQ(info.channels, channels);
@@ -219,7 +220,7 @@ TEST(Orientation, IsAppliedAndReset) {
 
     for (const char* extension : {"png", "jpg"}) {
       const fs::path written = folder / fmt::format("written_{}.{}", orientation, extension);
-      write_image(written, *find_format(written), Existing::refuse, image.frame, image.metadata);
+      write_image({written, *find_format(written)}, image.frame, image.metadata);
       EXPECT_EQ(read_image(written).frame.size(), size) << written;
       EXPECT_NE(read_bytes(written).find("somebody"), std::string::npos) << written;
     }
@@ -245,7 +246,7 @@ TEST(Metadata, XmpGoesFromJpegToJpeg) {
               with_segment(jpeg_of(gradient({16, 16}, 3)), '\xe1',
                            std::string("http://ns.adobe.com/xap/1.0/") + '\0' + xmp));
   const Image image = read_image(folder / "in.jpg");
-  write_image(folder / "out.jpg", ImageFormat::jpeg, Existing::refuse, image.frame, image.metadata);
+  write_image({folder / "out.jpg", ImageFormat::jpeg}, image.frame, image.metadata);
   EXPECT_NE(read_bytes(folder / "out.jpg").find(xmp), std::string::npos);
 }
 
@@ -257,10 +258,10 @@ TEST(Metadata, AProfileGoesThroughPng) {
   const std::string bytes = read_bytes(original);
   const std::string profile = bytes.substr(bytes.find(mark), mark.size() + 1960);
   const Image first = read_image(original);
-  write_image(folder / "a.png", ImageFormat::png, Existing::refuse, first.frame, first.metadata);
+  write_image({folder / "a.png", ImageFormat::png}, first.frame, first.metadata);
   const Image second = read_image(folder / "a.png");
   EXPECT_TRUE(equal(first.frame, second.frame));  // nothing was converted by it
-  write_image(folder / "b.jpg", ImageFormat::jpeg, Existing::refuse, second.frame, second.metadata);
+  write_image({folder / "b.jpg", ImageFormat::jpeg}, second.frame, second.metadata);
   EXPECT_NE(read_bytes(folder / "b.jpg").find(profile), std::string::npos);
 }
 
@@ -271,7 +272,7 @@ TEST(Metadata, DropsTheThumbnailOfTheFormerPicture) {
   const fs::path original = kPictures / "jpeg/flower.jpg";
   ASSERT_NE(read_bytes(original).find(start_of_jpeg, 1), std::string::npos);
   const Image image = read_image(original);
-  write_image(folder / "out.jpg", ImageFormat::jpeg, Existing::refuse, image.frame, image.metadata);
+  write_image({folder / "out.jpg", ImageFormat::jpeg}, image.frame, image.metadata);
   EXPECT_EQ(read_bytes(folder / "out.jpg").find(start_of_jpeg, 1), std::string::npos);
 }
 
@@ -282,7 +283,7 @@ TEST(ReadImage, RefusesWhatIsNoPicture) {
   const TemporaryFolder folder;
   write_bytes(folder / "empty.png", "");
   write_bytes(folder / "text.png", "not a picture\n");
-  write_bytes(folder / "picture.gif", std::string("GIF89a\1\0\1\0\0\0\0;", 14));
+  write_bytes(folder / "picture.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>");
   const auto refuses = [&](const std::string& name, const std::string& words) {
     return fails(ErrorCode::input, words, [&] { read_image(folder / name); });
   };
@@ -290,7 +291,7 @@ TEST(ReadImage, RefusesWhatIsNoPicture) {
   EXPECT_TRUE(refuses("", "is a folder"));
   EXPECT_TRUE(refuses("empty.png", "is empty"));
   EXPECT_TRUE(refuses("text.png", "is not a picture"));
-  EXPECT_TRUE(refuses("picture.gif", "is a GIF picture; upres reads PNG and JPEG"));
+  EXPECT_TRUE(refuses("picture.svg", "is a SVG file; upres reads PNG, JPEG, WebP"));
   EXPECT_TRUE(fails(ErrorCode::input, "is not a file", [] { read_image("/dev/null"); }));
 }
 
@@ -356,12 +357,17 @@ TEST(FindFormat, GoesByTheExtension) {
   EXPECT_EQ(find_format("B.PNG"), ImageFormat::png);
   EXPECT_EQ(find_format("b.jpg"), ImageFormat::jpeg);
   EXPECT_EQ(find_format("b.png.Jpeg"), ImageFormat::jpeg);
-  EXPECT_EQ(find_format("b.webp"), std::nullopt);
+  EXPECT_EQ(find_format("b.webp"), ImageFormat::webp);
+  EXPECT_EQ(find_format("b.heif"), ImageFormat::heic);
+  EXPECT_EQ(find_format("b.svg"), std::nullopt);
+  for (const FormatTraits& format : image_formats()) {
+    EXPECT_EQ(&traits(format.format), &format) << "the table is in the order of the enumeration";
+  }
   EXPECT_EQ(find_format("png"), std::nullopt);
 }
 
 TEST(CheckHolds, NamesWhatTheFormatCannotHold) {
-  const auto refuses = [](ImageFormat format, const ImageInfo& picture, const std::string& words) {
+  const auto refuses = [](ImageFormat format, const FrameInfo& picture, const std::string& words) {
     return fails(ErrorCode::output, words, [&] { check_holds(format, "out.jpg", picture); });
   };
   EXPECT_TRUE(refuses(ImageFormat::jpeg, {{8, 8}, SampleType::u8, 4}, "alpha"));
@@ -387,7 +393,7 @@ TEST(WriteImage, LeavesAnExistingFileUnlessToldToReplaceIt) {
   write_bytes(folder / "a.png", "mine");
   EXPECT_TRUE(fails(ErrorCode::output, "exists", [&] { write(folder / "a.png", frame); }));
   EXPECT_EQ(read_bytes(folder / "a.png"), "mine");
-  write_image(folder / "a.png", ImageFormat::png, Existing::replace, frame, {});
+  write_image({folder / "a.png", ImageFormat::png, Existing::replace}, frame, {});
   EXPECT_TRUE(equal(read_image(folder / "a.png").frame, frame));
   EXPECT_EQ(folder.names(), Names{"a.png"});
 }

@@ -10,6 +10,17 @@
 namespace upres {
 namespace {
 
+/// Three rows at a time, as they might come.
+void resample(const Frame& src, Frame& dst) {
+  FrameSink sink(dst);
+  Resampler resampler(src.info(), dst.info(), sink);
+  for (int y = 0; y < src.size().height; y += 3) {
+    Frame rows({src.size().width, std::min(3, src.size().height - y)}, src.type(), src.channels());
+    copy_rows(src, y, rows, 0, rows.size().height);
+    resampler.write(std::move(rows));
+  }
+}
+
 uint8_t* bytes(Frame& frame) {
   return reinterpret_cast<uint8_t*>(frame.data());
 }

@@ -49,7 +49,7 @@ TEST(CutAxis, MakesSpansAboutEqual) {
 TEST(TileGrid, KeepsCoverThePictureOnceWithTheHaloAroundThem) {
   const int halo = 9;
   const Size picture{157, 83};
-  const TileGrid grid(picture, 40 + 2 * halo, 2 * halo, 1);
+  const TileGrid grid(picture, {40 + 2 * halo, 40 + 2 * halo}, 2 * halo, 1);
   std::vector<int> covered(size_t(picture.width * picture.height), 0);
   for (int row = 0; row < grid.rows(); ++row) {
     for (int column = 0; column < grid.columns(); ++column) {
@@ -71,7 +71,7 @@ TEST(TileGrid, KeepsCoverThePictureOnceWithTheHaloAroundThem) {
 }
 
 TEST(TileGrid, OriginsAreMultiplesOfTheAlignment) {
-  const TileGrid grid({301, 203}, 64, 20, 4);
+  const TileGrid grid({301, 203}, {64, 64}, 20, 4);
   for (int row = 0; row < grid.rows(); ++row) {
     for (int column = 0; column < grid.columns(); ++column) {
       const Tile tile = grid.tile(column, row);

@@ -22,11 +22,11 @@ struct Fixture {
         graph(graph_),
         engine(compile(graph, *device)) {}
 
-  Frame run(const Frame& picture, TileOptions tiles = {}, std::optional<double> scale = {}) {
+  Frame run(const Frame& picture, TileOptions tiles = {}, const UpscaleOptions& options = {}) {
     UpscaleEvents events;
     events.notice = [&](const std::string& text) { notices.push_back(text); };
     events.progress = [&](const Progress& progress) { last = progress; };
-    return Upscaler(*device, *engine, graph, tiles).run(picture, scale, events, {});
+    return Upscaler(*device, *engine, graph, tiles).run(picture, options, events, {});
   }
 
   std::unique_ptr<Device> device;
@@ -39,6 +39,10 @@ struct Fixture {
 bool equal(const Frame& a, const Frame& b) {
   return a.size() == b.size() && a.type() == b.type() && a.channels() == b.channels() &&
          std::memcmp(a.data(), b.data(), a.total_bytes()) == 0;
+}
+
+OutputSize times(double scale) {
+  return {.rule = OutputSize::Rule::scale, .scale = scale};
 }
 
 uint8_t byte(const Frame& frame, size_t i) {
@@ -105,12 +109,12 @@ TEST(Upscaler, AlphaIsTheGrayResultOfTheAlphaChannel) {
 TEST(Upscaler, ConstantAlphaStaysAsItIsAndIsNotRun) {
   Random random(3);
   Fixture f(test::srvgg(random, 8, 1, 2));
-  for (const std::optional<double> scale : {std::optional<double>(), std::optional(3.0)}) {
+  for (const OutputSize& size : {OutputSize{}, times(3.0)}) {
     Frame rgba = test::random_frame(random, {9, 7}, SampleType::u8, 4);
-    f.run(rgba, {}, scale);
+    f.run(rgba, {}, {.size = size});
     const int64_t with_alpha = f.last.pixels_total;
     for (size_t i = 0; i < 63; ++i) rgba.data()[4 * i + 3] = std::byte{201};
-    const Frame result = f.run(rgba, {}, scale);
+    const Frame result = f.run(rgba, {}, {.size = size});
     for (size_t i = 3; i < result.total_bytes(); i += 4) ASSERT_EQ(byte(result, i), 201);
     EXPECT_EQ(f.last.pixels_total * 2, with_alpha);
   }
@@ -120,11 +124,11 @@ TEST(Upscaler, AnyScaleIsTheNetworksResultResampled) {
   Random random(3);
   Fixture f(test::srvgg(random, 8, 1, 4));
   const Frame picture = test::random_frame(random, {10, 7}, SampleType::u8, 3);
-  EXPECT_EQ(f.run(picture, {}, 2.0).size(), (Size{20, 14}));
-  EXPECT_EQ(f.run(picture, {}, 1.5).size(), (Size{15, 11}));
-  EXPECT_EQ(f.run(picture, {}, 8.0).size(), (Size{80, 56}));
-  EXPECT_EQ(f.run(picture, {}, 0.01).size(), (Size{1, 1}));
-  EXPECT_TRUE(equal(f.run(picture, {}, 4.0), f.run(picture)));
+  EXPECT_EQ(f.run(picture, {}, {.size = times(2.0)}).size(), (Size{20, 14}));
+  EXPECT_EQ(f.run(picture, {}, {.size = times(1.5)}).size(), (Size{15, 11}));
+  EXPECT_EQ(f.run(picture, {}, {.size = times(8.0)}).size(), (Size{80, 56}));
+  EXPECT_EQ(f.run(picture, {}, {.size = times(0.01)}).size(), (Size{1, 1}));
+  EXPECT_TRUE(equal(f.run(picture, {}, {.size = times(4.0)}), f.run(picture)));
 }
 
 TEST(Upscaler, ShortMemoryMakesTilesSmallerWithOneLineAndTheSamePixels) {
@@ -137,7 +141,7 @@ TEST(Upscaler, ShortMemoryMakesTilesSmallerWithOneLineAndTheSamePixels) {
   Fixture tight(graph, "cpu", roomy.engine->bytes_needed({150, 150}));
   EXPECT_TRUE(equal(tight.run(picture), expected));
   ASSERT_EQ(tight.notices.size(), 1u);
-  EXPECT_NE(tight.notices[0].find("instead of 300 pixels"), std::string::npos) << tight.notices[0];
+  EXPECT_NE(tight.notices[0].find("instead of 300x200 pixels"), std::string::npos) << tight.notices[0];
 }
 
 TEST(Upscaler, FailsWhenNotEvenTheSmallestTileFits) {

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace upres {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void put(const Json& event) {
+  // What is no UTF-8 in a file's name is replaced: JSON knows nothing else.
+  const auto text = event.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::fputs((text + "\n").c_str(), stdout);
+  std::fflush(stdout);
+}
+
+Json event_of(const char* event, const Task& task) {
+  return {{"event", event}, {"input", task.input.string()}, {"output", task.output.string()}};
+}
+
+}  // namespace
+
+void Report::loaded(const LoadedFacts& facts) {
+  if (json_) {
+    put({{"event", "loaded"},
+         {"model", facts.model},
+         {"architecture", facts.architecture},
+         {"scale", facts.scale},
+         {"device", facts.device},
+         {"seconds", facts.seconds}});
+  }
+  console_.detail(fmt::format("model   {}: {}, x{}, halo {}", facts.model, facts.architecture,
+                              facts.scale, facts.halo));
+  console_.detail(fmt::format("device  {}", facts.device));
+  console_.detail(fmt::format("loaded  in {:.2f} s", facts.seconds));
+}
+
+void Report::begun(const Task& task, const FrameInfo& picture, const FrameInfo& result) {
+  tenths_told_ = 0;
+  if (!json_) return;
+  Json event = event_of("begun", task);
+  event["width"] = picture.size.width;
+  event["height"] = picture.size.height;
+  event["result_width"] = result.size.width;
+  event["result_height"] = result.size.height;
+  put(event);
+}
+
+void Report::skipped(const Task& task) {
+  if (json_) return put(event_of("skipped", task));
+  console_.result(fmt::format("{}  skipped: {} exists", task.input.string(), task.output.string()));
+}
+
+void Report::done(const Task& task, const FrameInfo& result, const PictureTimes& times) {
+  const double seconds = times.upscaling_s + times.writing_s;
+  console_.detail(fmt::format("times   read and upscale {:.2f} s, then write {:.2f} s",
+                              times.upscaling_s, times.writing_s));
+  if (json_) {
+    Json event = event_of("done", task);
+    event["result_width"] = result.size.width;
+    event["result_height"] = result.size.height;
+    event["seconds"] = seconds;
+    return put(event);
+  }
+  console_.result(fmt::format("{} -> {}  {}x{}  {:.1f} s", task.input.string(),
+                              task.output.string(), result.size.width, result.size.height,
+                              seconds));
+}
+
+void Report::failed(const Task& task, const Failure& failure) {
+  console_.draw("");
+  print(failure);
+  if (!json_) return;
+  Json event = event_of("failed", task);
+  event["message"] = failure.message;
+  event["code"] = failure.exit_code;
+  put(event);
+}
+
+void Report::notice(const std::string& sentence) {
+  if (std::ranges::count(noticed_, sentence) > 0) return;
+  noticed_.push_back(sentence);
+  console_.notice(sentence);
+  if (json_) put({{"event", "notice"}, {"message", sentence}});
+}
+
+void Report::ended(int pictures, int done, int skipped, int failed) {
+  if (json_) {
+    return put({{"event", "ended"}, {"done", done}, {"skipped", skipped}, {"failed", failed}});
+  }
+  if (pictures == 1 || (failed == 0 && skipped == 0)) return;
+  console_.result(fmt::format("{} of {} pictures done, {} skipped, {} failed", done, pictures,
+                              skipped, failed));
+}
+
+ProgressMeter Report::meter(const std::string& name) {
+  return ProgressMeter(console_, name);
+}
+
+void Report::progress(const Task& task, const Progress& progress, ProgressMeter& meter) {
+  if (!json_) return meter.update(progress);
+  const double share =
+      double(progress.pixels_done) / double(std::max<int64_t>(progress.pixels_total, 1));
+  if (int(share * 10) <= tenths_told_) return;
+  tenths_told_ = int(share * 10);
+  Json event = event_of("progress", task);
+  event["share"] = share;
+  put(event);
+}
+
+}  // namespace upres

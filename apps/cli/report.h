@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is told of pictures while they are made: sentences and a bar for people, or one JSON object
+// a line for programs (docs/events.md).
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "failure.h"
+#include "frame/frame.h"
+#include "progress.h"
+#include "task.h"
+
+namespace upres {
+
+/// The network that is about to run.
+struct LoadedFacts {
+  std::string model;
+  std::string architecture;
+  int scale = 1;
+  int halo = 0;
+  std::string device;
+  double seconds = 0;
+};
+
+/// How long a picture took: the network with the reading and writing that it waited for, and what
+/// was left to write after it.
+struct PictureTimes {
+  double upscaling_s = 0;
+  double writing_s = 0;
+};
+
+/// Used by one thread.
+class Report {
+ public:
+  Report(Verbosity verbosity, bool json) : console_(verbosity), json_(json) {}
+
+  void loaded(const LoadedFacts& facts);
+  void begun(const Task& task, const FrameInfo& picture, const FrameInfo& result);
+  void skipped(const Task& task);
+  void done(const Task& task, const FrameInfo& result, const PictureTimes& times);
+  void failed(const Task& task, const Failure& failure);
+  /// Something the user should know; only once, when it is said again.
+  void notice(const std::string& sentence);
+  void detail(const std::string& line) { console_.detail(line); }
+  /// After the last picture; tells people only where there was more than one.
+  void ended(int pictures, int done, int skipped, int failed);
+
+  /// Shows how far the picture is that was begun last.
+  ProgressMeter meter(const std::string& name);
+  void progress(const Task& task, const Progress& progress, ProgressMeter& meter);
+
+ private:
+  Console console_;
+  bool json_;
+  std::vector<std::string> noticed_;
+  int tenths_told_ = 0;
+};
+
+}  // namespace upres

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media/image_reader.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "media/metadata.h"
+#include "media/vips.h"
+
+namespace upres {
+namespace {
+
+namespace fs = std::filesystem;
+using Picture = VipsHandle<VipsImage>;
+
+constexpr const char* kReads =
+    "upres reads PNG, JPEG, WebP, TIFF, AVIF, HEIC, JPEG XL, JPEG 2000, PPM, PFM, BMP and GIF";
+
+[[noreturn]] void fail_reading(const fs::path& path) {
+  fail(ErrorCode::input, "cannot read {}: {}", path.string(), vips_reason());
+}
+
+void check_is_file(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (error) fail(ErrorCode::input, "cannot open {}: {}", path.string(), error.message());
+  if (fs::is_directory(status)) {
+    fail(ErrorCode::input, "{} is a folder; name the pictures in it, or give -r", path.string());
+  }
+  if (!fs::is_regular_file(status)) fail(ErrorCode::input, "{} is not a file", path.string());
+  if (fs::file_size(path, error) == 0) fail(ErrorCode::input, "{} is empty", path.string());
+}
+
+void check_claim(const fs::path& path, int64_t width, int64_t height, int64_t max_pixels) {
+  if (width > 0 && height > max_pixels / width) {
+    fail(ErrorCode::input, "{} claims {}x{} pixels; upres reads up to {}, or --max-pixels N",
+         path.string(), width, height, max_pixels);
+  }
+}
+
+// Opening -----------------------------------------------------------------------------------
+
+/// Refuses what is not on the list, told by content.
+void check_is_read(VipsSource* source, const fs::path& path) {
+  const char* loader = vips_foreign_find_load_source(source);
+  if (loader == nullptr) {
+    fail(ErrorCode::input, "{} is not a picture that upres knows; {}", path.string(), kReads);
+  }
+  // "pngload_source", "webpload_source", …
+  const std::string_view name = vips_nickname_find(g_type_from_name(loader));
+  const std::string_view kind = name.substr(0, name.find("load"));
+  constexpr std::string_view kKnown[] = {"png", "jpeg", "webp", "tiff", "heif",
+                                         "jxl", "jp2k", "ppm",  "gif"};
+  if (std::ranges::count(kKnown, kind) == 0) {
+    std::string upper(kind);
+    std::ranges::transform(upper, upper.begin(),
+                           [](unsigned char c) { return char(std::toupper(c)); });
+    fail(ErrorCode::input, "{} is a {} file; {}", path.string(), upper, kReads);
+  }
+}
+
+/// A little-endian number of a file's header; 0 beyond its end.
+int64_t number_at(std::span<const std::byte> bytes, size_t offset, size_t size) {
+  int64_t number = 0;
+  for (size_t i = 0; i < size && offset + i < bytes.size(); ++i) {
+    number |= int64_t(bytes[offset + i]) << (8 * i);
+  }
+  return number;
+}
+
+bool is_bmp(std::span<const std::byte> bytes) {
+  return bytes.size() >= 26 && bytes[0] == std::byte('B') && bytes[1] == std::byte('M');
+}
+
+/// BMP comes through ImageMagick, which allocates what a header claims: it is looked at before.
+Picture open_bmp(const fs::path& path, std::span<const std::byte> bytes, int64_t max_pixels) {
+  const bool is_old = number_at(bytes, 14, 4) == 12;  // OS/2's header has 16-bit sizes
+  const int64_t width = is_old ? number_at(bytes, 18, 2) : int32_t(number_at(bytes, 18, 4));
+  const int64_t height = is_old ? number_at(bytes, 20, 2) : int32_t(number_at(bytes, 22, 4));
+  if (width <= 0 || height == 0) {
+    fail(ErrorCode::input, "cannot read {}: it claims {}x{} pixels", path.string(), width, height);
+  }
+  check_claim(path, width, std::abs(height), max_pixels);
+  VipsImage* image = nullptr;
+  if (vips_magickload_buffer(const_cast<std::byte*>(bytes.data()), bytes.size(), &image, "access",
+                             VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, nullptr) != 0) {
+    fail_reading(path);
+  }
+  return Picture(image);
+}
+
+Picture open_other(const fs::path& path) {
+  const VipsHandle<VipsSource> source(vips_source_new_from_file(path.c_str()));
+  if (!source) fail_reading(path);
+  check_is_read(source.get(), path);
+  Picture image(vips_image_new_from_source(source.get(), "", "access", VIPS_ACCESS_SEQUENTIAL,
+                                           "fail_on", VIPS_FAIL_ON_ERROR, nullptr));
+  if (!image) fail_reading(path);
+  return image;
+}
+
+// Into what networks read --------------------------------------------------------------------
+
+/// The result of one of libvips' operations, in the place of what it was made of.
+template <typename Operation>
+void replace(Picture& image, const fs::path& path, Operation&& operation) {
+  VipsImage* result = nullptr;
+  if (operation(image.get(), &result) != 0) fail_reading(path);
+  image.reset(result);
+}
+
+bool has_16_bits(VipsImage* image) {
+  return vips_image_get_format(image) == VIPS_FORMAT_USHORT;
+}
+
+/// To sRGB where the samples are not those of gray or some RGB.
+void convert_colours(Picture& image, const fs::path& path) {
+  const int depth = has_16_bits(image.get()) ? 16 : 8;
+  switch (vips_image_get_interpretation(image.get())) {
+    case VIPS_INTERPRETATION_CMYK:
+      // By the profile in the file, or libvips' own. Ink at its darkest becomes black.
+      return replace(image, path, [&](VipsImage* in, VipsImage** out) {
+        return vips_icc_transform(in, out, "srgb", "embedded", TRUE, "input_profile", "cmyk",
+                                  "depth", depth, "black_point_compensation", TRUE, nullptr);
+      });
+    case VIPS_INTERPRETATION_LAB:
+    case VIPS_INTERPRETATION_LABS:
+    case VIPS_INTERPRETATION_LABQ:
+    case VIPS_INTERPRETATION_LCH:
+    case VIPS_INTERPRETATION_XYZ:
+    case VIPS_INTERPRETATION_YXY: {
+      const bool fine = vips_image_get_interpretation(image.get()) == VIPS_INTERPRETATION_LABS;
+      replace(image, path, [&](VipsImage* in, VipsImage** out) {
+        const auto space = fine ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB;
+        return vips_colourspace(in, out, space, nullptr);
+      });
+      vips_image_remove(image.get(), VIPS_META_ICC_NAME);  // it was Lab's
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+void check_channels(VipsImage* image, const fs::path& path) {
+  const int channels = vips_image_get_bands(image);
+  if (channels > 4) {
+    fail(ErrorCode::input, "{} has {} channels; upres reads 1 to 4", path.string(), channels);
+  }
+}
+
+void convert_samples(Picture& image, const fs::path& path) {
+  switch (vips_image_get_format(image.get())) {
+    case VIPS_FORMAT_UCHAR:
+    case VIPS_FORMAT_USHORT:
+    case VIPS_FORMAT_FLOAT:
+      return;
+    case VIPS_FORMAT_DOUBLE:
+      return replace(image, path, [](VipsImage* in, VipsImage** out) {
+        return vips_cast_float(in, out, nullptr);
+      });
+    default:
+      fail(ErrorCode::input, "{} has samples of {}; upres reads 8 and 16 bits and floats",
+           path.string(),
+           vips_enum_nick(VIPS_TYPE_BAND_FORMAT, vips_image_get_format(image.get())));
+  }
+}
+
+double largest_sample(VipsImage* image) {
+  switch (vips_image_get_format(image)) {
+    case VIPS_FORMAT_UCHAR:
+      return 255;
+    case VIPS_FORMAT_USHORT:
+      return 65535;
+    default:
+      return 1;
+  }
+}
+
+void flatten(Picture& image, const fs::path& path, const std::array<uint8_t, 3>& colour) {
+  const int channels = vips_image_get_bands(image.get());
+  if (channels != 2 && channels != 4) return;
+  const double largest = largest_sample(image.get());
+  std::vector<double> background;
+  for (const uint8_t level : colour) background.push_back(level / 255.0 * largest);
+  if (channels == 2) {
+    background = {0.299 * background[0] + 0.587 * background[1] + 0.114 * background[2]};
+  }
+  VipsArrayDouble* array = vips_array_double_new(background.data(), int(background.size()));
+  replace(image, path, [&](VipsImage* in, VipsImage** out) {
+    return vips_flatten(in, out, "background", array, "max_alpha", largest, nullptr);
+  });
+  vips_area_unref(VIPS_AREA(array));
+}
+
+SampleType sample_type(VipsImage* image) {
+  switch (vips_image_get_format(image)) {
+    case VIPS_FORMAT_UCHAR:
+      return SampleType::u8;
+    case VIPS_FORMAT_USHORT:
+      return SampleType::u16;
+    default:
+      return SampleType::f32;
+  }
+}
+
+/// Not a number becomes 0.
+void clamp01(Frame& frame) {
+  const std::span floats(reinterpret_cast<float*>(frame.data()),
+                         frame.total_bytes() / sizeof(float));
+  for (float& value : floats) value = value > 0 ? std::min(value, 1.0f) : 0.0f;
+}
+
+}  // namespace
+
+// Metadata -----------------------------------------------------------------------------------
+
+void copy_metadata(VipsImage* from, VipsImage* to) {
+  for (const char* field : {VIPS_META_EXIF_NAME, VIPS_META_ICC_NAME, VIPS_META_XMP_NAME,
+                            VIPS_META_IPTC_NAME, VIPS_META_RESOLUTION_UNIT}) {
+    GValue value = G_VALUE_INIT;
+    if (vips_image_get_typeof(from, field) == 0 || vips_image_get(from, field, &value) != 0) {
+      continue;
+    }
+    vips_image_set(to, field, &value);
+    g_value_unset(&value);
+  }
+  vips_autorot_remove_angle(to);
+  vips_image_remove(to, "jpeg-thumbnail-data");
+}
+
+std::string ImageMetadata::kinds() const {
+  if (!fields_) return "";
+  constexpr std::pair<const char*, const char*> kKinds[] = {{"ICC", VIPS_META_ICC_NAME},
+                                                            {"EXIF", VIPS_META_EXIF_NAME},
+                                                            {"XMP", VIPS_META_XMP_NAME},
+                                                            {"IPTC", VIPS_META_IPTC_NAME}};
+  std::string kinds;
+  for (const auto& [kind, field] : kKinds) {
+    if (vips_image_get_typeof(fields_->image.get(), field) == 0) continue;
+    if (!kinds.empty()) kinds += ' ';
+    kinds += kind;
+  }
+  return kinds;
+}
+
+namespace {
+
+ImageMetadata metadata_of(VipsImage* image) {
+  Picture fields(vips_image_new());
+  vips_image_init_fields(fields.get(), 1, 1, 1, VIPS_FORMAT_UCHAR, VIPS_CODING_NONE,
+                         VIPS_INTERPRETATION_B_W, vips_image_get_xres(image),
+                         vips_image_get_yres(image));
+  copy_metadata(image, fields.get());
+  return ImageMetadata(
+      std::make_shared<const ImageMetadata::Fields>(ImageMetadata::Fields{std::move(fields)}));
+}
+
+}  // namespace
+
+// Reading ------------------------------------------------------------------------------------
+
+namespace {
+
+/// One thread at a time reads, since libvips has one list of errors for all.
+class Reading {
+ public:
+  Reading() {
+    start_vips();
+    forget_vips_errors();
+  }
+
+ private:
+  static std::mutex mutex_;
+  std::lock_guard<std::mutex> lock_{mutex_};
+};
+
+std::mutex Reading::mutex_;
+
+}  // namespace
+
+struct ImageReader::Vips {
+  std::optional<MappedFile> file;  ///< of a picture that is not read through a stream
+  Picture image;
+  VipsHandle<VipsRegion> region;
+};
+
+ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
+    : path_(path), vips_(std::make_unique<Vips>()) {
+  const Reading reading;
+  check_is_file(path);
+  Picture& image = vips_->image;
+  MappedFile file = MappedFile::open(path, ErrorCode::input);
+  if (is_bmp(file.bytes())) {
+    vips_->file = std::move(file);
+    image = open_bmp(path, vips_->file->bytes(), options.max_pixels);
+  } else {
+    image = open_other(path);
+  }
+  check_claim(path, vips_image_get_width(image.get()), vips_image_get_height(image.get()),
+              options.max_pixels);
+  convert_colours(image, path);
+  metadata_ = metadata_of(image.get());
+  check_channels(image.get(), path);
+  convert_samples(image, path);
+  if (options.flatten) flatten(image, path, *options.flatten);
+  info_ = {{vips_image_get_width(image.get()), vips_image_get_height(image.get())},
+           sample_type(image.get()),
+           vips_image_get_bands(image.get())};
+  if (vips_image_get_orientation_swap(image.get())) std::swap(info_.size.width, info_.size.height);
+}
+
+ImageReader::~ImageReader() = default;
+
+size_t ImageReader::bytes_held() const {
+  return vips_image_get_orientation(vips_->image.get()) == 1 ? 0 : info_.total_bytes();
+}
+
+Frame ImageReader::read() {
+  const Reading reading;
+  Picture& image = vips_->image;
+  if (!vips_->region) {
+    if (vips_image_get_orientation(image.get()) != 1) {  // turning reads out of order
+      replace(image, path_, [](VipsImage* in, VipsImage** out) {
+        *out = vips_image_copy_memory(in);
+        return *out ? 0 : -1;
+      });
+      replace(image, path_,
+              [](VipsImage* in, VipsImage** out) { return vips_autorot(in, out, nullptr); });
+    }
+    vips_->region.reset(vips_region_new(image.get()));
+  }
+  const int count = std::min(strip_height(info_), info_.size.height - next_row_);
+  const VipsRect area = {0, next_row_, info_.size.width, count};
+  if (vips_region_prepare(vips_->region.get(), &area) != 0) fail_reading(path_);
+  Frame rows({info_.size.width, count}, info_.type, info_.channels);
+  for (int y = 0; y < count; ++y) {
+    std::memcpy(rows.row(y), VIPS_REGION_ADDR(vips_->region.get(), 0, next_row_ + y),
+                rows.row_bytes());
+  }
+  if (info_.type == SampleType::f32) clamp01(rows);
+  next_row_ += count;
+  return rows;
+}
+
+Image read_image(const fs::path& path, const ReadOptions& options) {
+  ImageReader reader(path, options);
+  Image image{Frame(reader.info()), reader.metadata()};
+  FrameSink sink(image.frame);
+  pass_rows(reader, sink);
+  return image;
+}
+
+FrameInfo read_image_info(const fs::path& path, const ReadOptions& options) {
+  return ImageReader(path, options).info();
+}
+
+}  // namespace upres
