@@ -99,12 +99,17 @@ double flops_per_pixel(const Graph& graph) {
   return flops;
 }
 
+// Engines keep whole vectors of channels, for which the three of a large result take more than
+// their share.
+constexpr int kVector = 8;
+
 double activation_bytes_per_pixel(const Graph& graph) {
   // Large enough that rounding to whole cells and cache lines does not show.
   const int side = 64 * footprint(graph).alignment;
   const ArenaPlan plan = plan_arena(graph, [&](ValueId id) {
     const Size size = graph.size_of(id, {side, side});
-    return size_t(graph.value(id).channels) * size_t(size.width) * size_t(size.height) *
+    const int channels = (graph.value(id).channels + kVector - 1) / kVector * kVector;
+    return size_t(channels) * size_t(size.width) * size_t(size.height) *
            sizeof(float);
   });
   return double(plan.size_bytes) / (double(side) * side);

@@ -23,7 +23,8 @@ Footprint footprint(const Graph& graph);
 double flops_per_pixel(const Graph& graph);
 double flops_per_pixel(const Graph& graph, const Node& node);
 
-/// Bytes of float32 values alive at once, per pixel of the input: what a plain engine needs. A
+/// Bytes of float32 values alive at once, per pixel of the input: what an engine needs that keeps
+/// channels in whole vectors. A
 /// property of the network alone, from which the automatic tile follows.
 double activation_bytes_per_pixel(const Graph& graph);
 
