@@ -26,4 +26,13 @@ Command add_info_command(CLI::App& program);
 /// upres convert MODEL -o OUT: writes a model file as safetensors.
 Command add_convert_command(CLI::App& program);
 
+/// upres doctor: what the machine and this build have, and what will be used.
+Command add_doctor_command(CLI::App& program);
+
+/// upres man: the manual page, made from the options of all commands.
+Command add_man_command(CLI::App& program);
+
+/// upres completions SHELL: what a shell needs to complete command lines, made from the same.
+Command add_completions_command(CLI::App& program);
+
 }  // namespace upres

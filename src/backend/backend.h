@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "frame/frame_view.h"
 #include "graph/graph.h"
@@ -99,6 +100,15 @@ class Device {
   /// Packs the weights of a verified graph. The graph may hold what capabilities() promises.
   virtual std::unique_ptr<Engine> load(const Graph& graph) const = 0;
 };
+
+/// A backend of this build.
+struct BackendInfo {
+  std::string name;   ///< for open_device()
+  std::string built;  ///< on what: "oneDNN 2.6.3"
+};
+
+/// All of them, in the order in which "auto" prefers them.
+std::vector<BackendInfo> backends();
 
 /// Opens a device of the backend `name` ("auto", "cpu", "reference"). Error{usage} when there is
 /// no such backend.

@@ -31,6 +31,12 @@ std::optional<size_t> number_in(const char* file) {
 
 }  // namespace
 
+size_t total_memory() {
+  const std::string kibibytes = line_of("/proc/meminfo", "MemTotal");
+  const size_t total = kibibytes.empty() ? SIZE_MAX : size_t(std::stoull(kibibytes)) * 1024;
+  return std::min(total, number_in("/sys/fs/cgroup/memory.max").value_or(SIZE_MAX));
+}
+
 size_t available_memory() {
   const std::string kibibytes = line_of("/proc/meminfo", "MemAvailable");
   size_t available = kibibytes.empty() ? SIZE_MAX : size_t(std::stoull(kibibytes)) * 1024;
@@ -54,6 +60,24 @@ int processor_count() {
 std::string processor_name() {
   const std::string name = line_of("/proc/cpuinfo", "model name");
   return name.empty() ? "processor" : name;
+}
+
+std::string instruction_sets() {
+  std::string sets;
+#if defined(__x86_64__)
+  const auto add = [&](bool has, const char* name) {
+    if (!has) return;
+    if (!sets.empty()) sets += ' ';
+    sets += name;
+  };
+  add(__builtin_cpu_supports("sse4.1") != 0, "SSE4.1");
+  add(__builtin_cpu_supports("avx2") != 0, "AVX2");
+  add(__builtin_cpu_supports("fma") != 0, "FMA");
+  add(__builtin_cpu_supports("avx512f") != 0, "AVX-512");
+  add(__builtin_cpu_supports("avx512vnni") != 0, "VNNI");
+  add(__builtin_cpu_supports("avx512bf16") != 0, "BF16");
+#endif
+  return sets;
 }
 
 }  // namespace upres

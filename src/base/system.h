@@ -7,6 +7,9 @@
 
 namespace upres {
 
+/// All memory of the machine, or of the cgroup where that is less, in bytes.
+size_t total_memory();
+
 /// Memory that a program can take now without swapping, in bytes: the kernel's MemAvailable, or
 /// what the cgroup has left where that is less.
 size_t available_memory();
@@ -19,5 +22,8 @@ int processor_count();
 
 /// The processor as it calls itself: "AMD EPYC 7763 64-Core Processor".
 std::string processor_name();
+
+/// The processor's vector instructions that kernels are written for: "AVX2 FMA F16C".
+std::string instruction_sets();
 
 }  // namespace upres

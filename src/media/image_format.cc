@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "base/error.h"
+#include "media/vips.h"
 
 namespace upres {
 namespace {
@@ -101,6 +102,10 @@ void check_holds(ImageFormat format, const std::filesystem::path& path, const Fr
     refuse(fmt::format("{} pixels a side", longest),
            can.max_side < kMaxVipsSide ? "use a smaller -s, or write a PNG" : "use a smaller -s");
   }
+}
+
+std::string image_library() {
+  return fmt::format("libvips {}.{}.{}", vips_version(0), vips_version(1), vips_version(2));
 }
 
 int default_quality(ImageFormat format) {

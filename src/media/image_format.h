@@ -52,6 +52,9 @@ std::optional<ImageFormat> format_named(std::string_view name);
 /// before any work is done.
 void check_holds(ImageFormat format, const std::filesystem::path& path, const FrameInfo& picture);
 
+/// What reads and writes them: "libvips 8.14.1".
+std::string image_library();
+
 /// How a picture is encoded.
 struct EncodeOptions {
   std::optional<int> quality = {};  ///< 1..100, of lossy formats; none: default_quality()

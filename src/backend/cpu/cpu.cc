@@ -166,4 +166,9 @@ std::unique_ptr<Device> open_cpu_device(const DeviceOptions& options) {
   return std::make_unique<CpuDevice>(options);
 }
 
+std::string cpu_library() {
+  const dnnl::version_t* version = dnnl::version();
+  return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+}
+
 }  // namespace upres

@@ -4,11 +4,15 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "backend/backend.h"
 
 namespace upres {
 
 std::unique_ptr<Device> open_cpu_device(const DeviceOptions& options);
+
+/// "oneDNN 2.6.3"
+std::string cpu_library();
 
 }  // namespace upres

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// upres doctor: what the machine and this build have, and what upres will use.
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/error.h"
+#include "base/system.h"
+#include "command.h"
+#include "frame/frame.h"
+#include "media/image_reader.h"
+#include "media/image_writer.h"
+#include "models.h"
+
+namespace upres {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kNvidiaDriver = "/proc/driver/nvidia";
+
+struct DoctorOptions {
+  fs::path models;
+};
+
+/// A folder for trying things out, removed at the end; empty where none can be made.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::error_code error;
+    std::string name = (fs::temp_directory_path(error) / "upres-doctor-XXXXXX").string();
+    if (!error && mkdtemp(name.data())) path_ = name;
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~ScratchFolder() {
+    std::error_code error;
+    if (!path_.empty()) fs::remove_all(path_, error);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+/// Which formats work: a small picture is written in each, and read again.
+struct Formats {
+  std::string written, read, missing;
+};
+
+Frame small_picture(SampleType type) {
+  Frame picture({16, 16}, type, 3);
+  for (size_t i = 0; i < picture.total_bytes(); ++i) picture.data()[i] = std::byte(i & 63);
+  return picture;
+}
+
+Formats try_formats(const fs::path& folder) {
+  Formats formats;
+  const auto add = [](std::string& list, std::string_view name) {
+    if (!list.empty()) list += ", ";
+    list += name;
+  };
+  for (const FormatTraits& format : image_formats()) {
+    const fs::path file = folder / (std::string("picture") + std::string(format.suffixes[0]));
+    const SampleType type = format.has(kHoldsU8) ? SampleType::u8 : SampleType::f32;
+    bool written = false;
+    bool read = false;
+    try {
+      write_image({file, format.format}, small_picture(type), {});
+      written = true;
+      read = read_image(file).frame.size() == Size{16, 16};
+    } catch (const Error&) {  // it is said which are missing
+    }
+    if (written) add(formats.written, format.name);
+    if (read) add(formats.read, format.name);
+    if (!written || !read) add(formats.missing, format.name);
+  }
+  return formats;
+}
+
+/// "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54  ..." -> "535.54".
+std::string driver_version() {
+  std::ifstream file(fs::path(kNvidiaDriver) / "version");
+  for (std::string word; file >> word;) {
+    if (!word.empty() && std::isdigit(static_cast<unsigned char>(word[0])) &&
+        word.find('.') != std::string::npos) {
+      return word;
+    }
+  }
+  return "";
+}
+
+/// The models that the driver names.
+std::vector<std::string> gpu_names() {
+  std::vector<std::string> names;
+  std::error_code none;
+  for (const auto& gpu : fs::directory_iterator(fs::path(kNvidiaDriver) / "gpus", none)) {
+    std::ifstream file(gpu.path() / "information");
+    for (std::string line; std::getline(file, line);) {
+      if (!line.starts_with("Model:")) continue;
+      names.push_back(line.substr(line.find_first_not_of(" \t", 6)));
+    }
+  }
+  return names;
+}
+
+std::string gpus() {
+  const std::string driver = driver_version();
+  if (driver.empty()) return "no NVIDIA driver";
+  std::string text;
+  for (const std::string& name : gpu_names()) text += name + ", ";
+  return text + "driver " + driver + "; this build has no GPU backend";
+}
+
+std::string models_in(const fs::path& folder) {
+  int count = 0;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    const std::string extension = entry.path().extension().string();
+    count += extension == ".safetensors" || extension == ".pth" || extension == ".param";
+  }
+  if (none) return fmt::format("{} ({})", folder.string(), none.message());
+  return fmt::format("{} ({} model file{})", folder.string(), count, count == 1 ? "" : "s");
+}
+
+int run(const DoctorOptions& options) {
+  const auto device = open_device("auto", {});
+  std::string backend_names;
+  std::string libraries = image_library();
+  for (const BackendInfo& backend : backends()) {
+    backend_names +=
+        fmt::format("{}{} ({})", backend_names.empty() ? "" : ", ", backend.name, backend.built);
+  }
+  const ScratchFolder scratch;
+  const Formats formats = scratch.path().empty() ? Formats{} : try_formats(scratch.path());
+  const auto line = [](const char* what, const std::string& text) {
+    fmt::print("{:<13} {}\n", what, text.empty() ? "none" : text);
+  };
+  line("upres", UPRES_VERSION);
+  line("processor", fmt::format("{}, {} for upres", processor_name(), processor_count()));
+  line("instructions", instruction_sets());
+  line("memory", fmt::format("{:.1f} GiB, {:.1f} GiB free", double(total_memory()) / (1 << 30),
+                             double(available_memory()) / (1 << 30)));
+  line("gpu", gpus());
+  line("backends", backend_names);
+  line("pictures by", libraries);
+  line("writes", formats.written);
+  line("reads", formats.read);
+  if (!formats.missing.empty()) line("not here", formats.missing);
+  line("models", models_in(options.models));
+  line("will use", device->name() + ": the first backend of this build that the machine can run");
+  return std::fflush(stdout) == 0 ? 0 : int(ErrorCode::output);
+}
+
+}  // namespace
+
+Command add_doctor_command(CLI::App& program) {
+  CLI::App* parser = program.add_subcommand(
+      "doctor", "Tell what the machine and this build have, and what upres will use");
+  const auto options = std::make_shared<DoctorOptions>();
+  options->models = default_models_folder();
+  add_models_option(*parser, options->models);
+  return {parser, [options](const std::stop_token&) { return run(*options); }};
+}
+
+}  // namespace upres
