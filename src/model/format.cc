@@ -32,16 +32,19 @@ bool is_zip(const fs::path&, Bytes file) {
   return has_at(file, 0, "PK\x03\x04");
 }
 
-ModelFile read_pytorch(const fs::path&, Bytes file) {
-  return {.format = {}, .weights = read_pth(file), .graph = {}, .sha256 = sha256_hex(file)};
+ModelFile read_pytorch(const fs::path&, Bytes file, const CheckOutline& check) {
+  return {.format = {}, .weights = read_pth(file, check), .graph = {}, .sha256 = sha256_hex(file)};
 }
 
 bool is_legacy_pytorch(const fs::path&, Bytes file) {
   return has_at(file, 0, kLegacyPthMagic);
 }
 
-ModelFile read_legacy_pytorch(const fs::path&, Bytes file) {
-  return {.format = {}, .weights = read_legacy_pth(file), .graph = {}, .sha256 = sha256_hex(file)};
+ModelFile read_legacy_pytorch(const fs::path&, Bytes file, const CheckOutline& check) {
+  return {.format = {},
+          .weights = read_legacy_pth(file, check),
+          .graph = {},
+          .sha256 = sha256_hex(file)};
 }
 
 bool is_param(Bytes file) {
@@ -57,7 +60,7 @@ bool is_ncnn(const fs::path& path, Bytes file) {
   return is_param(file) || (path.extension() == ".bin" && fs::exists(param_beside(path), ignored));
 }
 
-ModelFile read_ncnn_pair(const fs::path& path, Bytes file) {
+ModelFile read_ncnn_pair(const fs::path& path, Bytes file, const CheckOutline&) {
   const bool param_named = is_param(file);
   const fs::path other_path =
       param_named ? fs::path(path).replace_extension(".bin") : param_beside(path);
@@ -75,14 +78,17 @@ bool is_safetensors(const fs::path&, Bytes file) {
   return has_at(file, 8, "{");  // after the header's length
 }
 
-ModelFile read_safetensors_file(const fs::path&, Bytes file) {
-  return {.format = {}, .weights = read_safetensors(file), .graph = {}, .sha256 = sha256_hex(file)};
+ModelFile read_safetensors_file(const fs::path&, Bytes file, const CheckOutline& check) {
+  return {.format = {},
+          .weights = read_safetensors(file, check),
+          .graph = {},
+          .sha256 = sha256_hex(file)};
 }
 
 struct Format {
   std::string_view name;
   bool (*looks_like)(const fs::path& path, Bytes file);
-  ModelFile (*read)(const fs::path& path, Bytes file);
+  ModelFile (*read)(const fs::path& path, Bytes file, const CheckOutline& check);
 };
 
 /// Tried in this order: a .bin may also be PyTorch's.
@@ -156,10 +162,11 @@ StateDict without_module(const StateDict& weights) {
   return result;
 }
 
-ModelFile read(const fs::path& path, Bytes file) {
+ModelFile read(const fs::path& path, Bytes file, const CheckOutline& check) {
   for (const Format& format : kFormats) {
     if (!format.looks_like(path, file)) continue;
-    ModelFile model = format.read(path, file);
+    ModelFile model =
+        format.read(path, file, [&](const StateDict& outline) { check(without_module(outline)); });
     model.format = format.name;
     model.weights = without_module(model.weights);
     return model;
@@ -169,10 +176,10 @@ ModelFile read(const fs::path& path, Bytes file) {
 
 }  // namespace
 
-ModelFile read_model_file(const fs::path& path) {
+ModelFile read_model_file(const fs::path& path, const CheckOutline& check) {
   const MappedFile file = MappedFile::open(path, ErrorCode::model);
   try {
-    return read(path, file.bytes());
+    return read(path, file.bytes(), check);
   } catch (const Error& error) {
     throw about_file(path, error);
   }

@@ -45,7 +45,7 @@ Model understood(ModelFile file) {
 }  // namespace
 
 Model load_model(const fs::path& path) {
-  ModelFile file = read_model_file(path);
+  ModelFile file = read_model_file(path, check_recognised);
   try {
     return understood(std::move(file));
   } catch (const Error& error) {

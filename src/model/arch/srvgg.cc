@@ -86,17 +86,22 @@ std::string_view class_name(const Activation& activation) {
   }
 }
 
-std::variant<Network, Mismatch> build(const StateDict& weights, const Graph* imported) {
+std::optional<Mismatch> mismatch(const StateDict& weights) {
   const Config config = config_of(weights);
   if (config.convolutions < 2) {
     return Mismatch{0, fmt::format("no tensor {}.weight", conv_name(config.convolutions))};
   }
-  if (auto mismatch = compare(weights, layers_of(config))) return std::move(*mismatch);
-  const int scale = config.scale();
-  if (scale == 0 || config.features == 0) {
+  if (auto found = compare(weights, layers_of(config))) return found;
+  if (config.scale() == 0 || config.features == 0) {
     return Mismatch{1, fmt::format("{} features and {} outputs, which must be 3 x a square number",
                                    config.features, config.out_channels)};
   }
+  return std::nullopt;
+}
+
+Network build(const StateDict& weights, const Graph* imported) {
+  const Config config = config_of(weights);
+  const int scale = config.scale();
   const int last = config.convolutions - 1;
   Activation activation = activation_without_weights(imported);
   Graph graph;
@@ -111,9 +116,9 @@ std::variant<Network, Mismatch> build(const StateDict& weights, const Graph* imp
   x = graph.add("pixel_shuffle", PixelShuffle{scale}, {x});
   const ValueId enlarged = graph.add("upsample", Upsample{scale}, {in});
   graph.set_output(graph.add("add", Add{}, {x, enlarged}));
-  return Network{fmt::format("SRVGGNetCompact {} features, {} convolutions, {}", config.features,
-                             config.convolutions - 2, class_name(activation)),
-                 std::move(graph)};
+  return {fmt::format("SRVGGNetCompact {} features, {} convolutions, {}", config.features,
+                      config.convolutions - 2, class_name(activation)),
+          std::move(graph)};
 }
 
 std::optional<std::vector<std::string>> layer_names(int convolutions, int slopes) {
@@ -128,6 +133,6 @@ std::optional<std::vector<std::string>> layer_names(int convolutions, int slopes
 
 }  // namespace
 
-const Architecture kSrvggNetCompact = {"SRVGGNetCompact", nullptr, build, layer_names};
+const Architecture kSrvggNetCompact = {"SRVGGNetCompact", nullptr, mismatch, build, layer_names};
 
 }  // namespace upres
