@@ -323,16 +323,35 @@ class Importer {
   }
 
   ValueId interp(Layer& layer, Inputs inputs) {
+    constexpr int kNearest = 1;
+    constexpr int kBicubic = 3;
     const int method = layer.integer(0, 0);
     const float height = layer.real(1, 1);
     const float width = layer.real(2, 1);
-    const bool whole = height == std::floor(height) && height >= 1 && height <= kMaxFactor;
-    if (method != 1 || width != height || !whole) {
-      layer.refuse(fmt::format(
-          "resizes by {} with method {}, upres runs whole factors with method 1 (nearest)", height,
-          method));
+    const auto factor = height == width ? ratio_of(height) : std::nullopt;
+    if (factor && method == kBicubic) {
+      layer.expect("align_corner", 6, 0, 0);
+      return add(layer, Resize{factor->numerator, factor->denominator}, inputs);
     }
-    return add(layer, Upsample{int(height)}, inputs);
+    if (factor && method == kNearest && factor->denominator == 1) {
+      return add(layer, Upsample{factor->numerator}, inputs);
+    }
+    layer.refuse(
+        fmt::format("resizes by {} x {} with method {}, upres runs whole factors with "
+                    "method 1 (nearest) and ratios with 3 (bicubic)",
+                    height, width, method));
+  }
+
+  /// The ratio of small numbers that a factor was written for; nothing when there is none.
+  static std::optional<Ratio> ratio_of(float factor) {
+    if (!(factor > 0 && factor <= kMaxFactor)) return std::nullopt;
+    for (int denominator = 1; denominator <= kMaxFactor; ++denominator) {
+      const float numerator = std::round(factor * float(denominator));
+      // Seven digits are written.
+      const bool fits = std::abs(factor * float(denominator) - numerator) <= 1e-6f * numerator;
+      if (fits && numerator >= 1) return Ratio{int(numerator), denominator};
+    }
+    return std::nullopt;
   }
 
   ValueId pixel_shuffle(Layer& layer, Inputs inputs) {

@@ -141,8 +141,12 @@ TEST(Ncnn, RefusesOperatorsAndParametersItDoesNotRun) {
          "has 55 weights, which are not 2x3x3x3");
   expect("Convolution conv 1 1 data out 0=-2 1=3 4=1 5=1 6=54", "which are not -2x3x3x3");
   expect("Convolution conv 1 1 data out 0=2 1=3 4=1 6=54", "has biases 0, upres runs only 1");
-  expect("Interp resize 1 1 data out 0=2 1=2.0 2=2.0", "resizes by 2 with method 2");
-  expect("Interp resize 1 1 data out 0=1 1=1.5 2=1.5", "resizes by 1.5 with method 1");
+  expect("Interp resize 1 1 data out 0=2 1=2.0 2=2.0", "resizes by 2 x 2 with method 2");
+  expect("Interp resize 1 1 data out 0=1 1=1.5 2=1.5", "resizes by 1.5 x 1.5 with method 1");
+  expect("Interp resize 1 1 data out 0=3 1=0.5 2=0.25", "resizes by 0.5 x 0.25 with method 3");
+  expect("Interp resize 1 1 data out 0=3 1=0.501 2=0.501", "resizes by 0.501 x 0.501");
+  expect("Interp resize 1 1 data out 0=3 1=-0.5 2=-0.5", "resizes by -0.5 x -0.5");
+  expect("Interp resize 1 1 data out 0=3 1=0.5 2=0.5 6=1", "has align_corner 1");
   expect("Interp resize 1 1 data out 0=1 1=inf 2=inf", "'inf' stands where a number belongs");
   expect("Interp resize 1 1 data out 0=1 1=2.0 2=2.0 3=640", "has the parameter 3=640");
   expect("PixelShuffle shuffle 1 1 data out 0=0", "has a factor of 0");
@@ -214,6 +218,26 @@ TEST(Ncnn, GraphsAreRecognisedAndGetThePublishedNames) {
   EXPECT_EQ(result.weights.find("body.0.bias")->to_floats()[0], 1);
   EXPECT_EQ(result.weights.find("body.1.weight")->to_floats()[0], 0.25f);
   EXPECT_EQ(result.weights.find("body.2.bias")->to_floats()[0], 2);
+}
+
+/// kCompact with a last layer that resizes by `factor`.
+std::vector<std::string> compact_resized(const std::string& factor) {
+  std::vector<std::string> layers = compact_with(7, "BinaryOp sum 2 1 d e f");
+  layers.push_back(fmt::format("Interp last 1 1 f output 0=3 1={0} 2={0}", factor));
+  return layers;
+}
+
+TEST(Ncnn, ALastLayerThatResizesBelongsToTheNetwork) {
+  const auto network = [](const std::string& factor) {
+    return recognised(read(compact_resized(factor), kCompactBin)).network;
+  };
+  const Network halved = network("5.000000e-01");
+  EXPECT_EQ(halved.architecture,
+            "SRVGGNetCompact 4 features, 0 convolutions, PReLU, x2 resized by 1/2");
+  EXPECT_EQ(halved.graph.scale(), 1);
+  EXPECT_EQ(network("1.500000e+00").graph.scale(), 3);
+  EXPECT_REFUSED(network("7.500000e-01"), "layer last (resize) does not fit");
+  EXPECT_REFUSED(network("3.333333e-01"), "layer last (resize) does not fit");
 }
 
 TEST(Ncnn, TheGraphTellsReluFromLeakyRelu) {
