@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "model/legacy_pth.h"
 #include "model/ncnn.h"
+#include "model/ncnn_param.h"
 #include "model/pth.h"
 #include "model/safetensors.h"
 
@@ -48,11 +49,20 @@ ModelFile read_legacy_pytorch(const fs::path&, Bytes file, const CheckOutline& c
 }
 
 bool is_param(Bytes file) {
-  return has_at(file, 0, kNcnnMagic);
+  return has_at(file, 0, kNcnnMagic) || has_at(file, 0, kNcnnBinaryMagic);
 }
 
+/// X.param or X.param.bin for X.bin.
 fs::path param_beside(fs::path bin) {
-  return bin.replace_extension(".param");
+  bin.replace_extension(".param");
+  std::error_code ignored;
+  return fs::exists(bin, ignored) ? bin : bin.concat(".bin");
+}
+
+/// X.bin for X.param or X.param.bin.
+fs::path bin_beside(fs::path param) {
+  if (param.stem().extension() == ".param") param.replace_extension();
+  return param.replace_extension(".bin");
 }
 
 bool is_ncnn(const fs::path& path, Bytes file) {
@@ -62,8 +72,7 @@ bool is_ncnn(const fs::path& path, Bytes file) {
 
 ModelFile read_ncnn_pair(const fs::path& path, Bytes file, const CheckOutline&) {
   const bool param_named = is_param(file);
-  const fs::path other_path =
-      param_named ? fs::path(path).replace_extension(".bin") : param_beside(path);
+  const fs::path other_path = param_named ? bin_beside(path) : param_beside(path);
   const MappedFile other = MappedFile::open(other_path, ErrorCode::model);
   const Bytes param = param_named ? file : other.bytes();
   const Bytes bin = param_named ? other.bytes() : file;
@@ -114,10 +123,6 @@ bool is_onnx(const fs::path& path, Bytes file) {
   return path.extension() == ".onnx" && has_at(file, 0, "\x08");
 }
 
-bool is_binary_param(const fs::path&, Bytes file) {
-  return has_at(file, 0, std::string_view("\xdd\x85\x76\x00", 4));
-}
-
 bool is_lone_bin(const fs::path& path, Bytes) {
   return path.extension() == ".bin";
 }
@@ -134,7 +139,6 @@ constexpr RefusedFormat kRefused[] = {
     {is_pickle, "a bare Python pickle", kSaveAgain},
     {is_tar, "a tar archive, as PyTorch wrote it before version 0.2", kSaveAgain},
     {is_onnx, "an ONNX file", "use the .pth or .safetensors file that it was made from"},
-    {is_binary_param, "a binary ncnn .param", "use the text .param of the same model"},
     {is_lone_bin, "a .bin without its .param", "put both files of the ncnn model in one folder"},
 };
 

@@ -221,6 +221,16 @@ TEST(ReadModelFile, TellsFormatsByTheirContent) {
   EXPECT_EQ(read_model_file(safe).format, "safetensors");
 }
 
+TEST(ReadModelFile, FindsTheOtherFileOfABinaryParam) {
+  const TemporaryFolder folder;
+  const std::string one_input = raw<uint32_t>({7767517, 1, 1, 16, 0, 1, 0}) + raw<int>({-233});
+  const fs::path param = folder.write("a.param.bin", one_input);
+  EXPECT_REFUSED(read_model_file(param), "cannot open " + (folder.path() / "a.bin").string());
+  const fs::path bin = folder.write("a.bin", "");
+  EXPECT_EQ(read_model_file(param).format, "ncnn");
+  EXPECT_EQ(read_model_file(bin).format, "ncnn");
+}
+
 TEST(ReadModelFile, NamesWhatItDoesNotRead) {
   const TemporaryFolder folder;
   const auto expect = [&](const std::string& name, std::string_view content, const char* part) {
@@ -230,7 +240,6 @@ TEST(ReadModelFile, NamesWhatItDoesNotRead) {
   expect("a.pth", "\x80\x02}.", "this is a bare Python pickle");
   expect("b.pth", std::string(257, '\0') + "ustar", "this is a tar archive");
   expect("c.onnx", "\x08\x07\x12", "this is an ONNX file");
-  expect("d.param.bin", {"\xdd\x85\x76\x00", 4}, "this is a binary ncnn .param");
   expect("e.bin", {"\0\0\0\0", 4}, "this is a .bin without its .param");
   expect("f.param", "7767517\n1 1\n", "cannot open");
   expect("g.pth", "", "this is not a model file");
@@ -249,8 +258,9 @@ TEST(ReadModelFile, ShowsNoControlCharactersFromTheFile) {
 
 TEST(FindModel, TakesAPathOrANameInTheFolder) {
   const TemporaryFolder folder;
-  for (const char* name : {"one.safetensors", "two.fp16.safetensors", "three.pth", "four.param",
-                           "four.bin", "both.pth", "both.safetensors"}) {
+  for (const char* name :
+       {"one.safetensors", "two.fp16.safetensors", "three.pth", "four.param", "four.bin",
+        "five.param.bin", "five.bin", "both.pth", "both.safetensors"}) {
     folder.write(name, "");
   }
   const auto found = [&](const std::string& name) {
@@ -262,6 +272,7 @@ TEST(FindModel, TakesAPathOrANameInTheFolder) {
   EXPECT_EQ(found("three"), "three.pth");
   EXPECT_EQ(found("four"), "four.param");
   EXPECT_EQ(found("four.bin"), "four.bin");
+  EXPECT_EQ(found("five"), "five.param.bin");
   EXPECT_EQ(found("both"), "both.safetensors");
   EXPECT_EQ(find_model(folder.path() / "one.safetensors", "nowhere").filename(), "one.safetensors");
 }
