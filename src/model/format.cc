@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "model/legacy_pth.h"
+#include "model/legacy_tar.h"
 #include "model/ncnn.h"
 #include "model/ncnn_param.h"
 #include "model/pth.h"
@@ -44,6 +45,17 @@ bool is_legacy_pytorch(const fs::path&, Bytes file) {
 ModelFile read_legacy_pytorch(const fs::path&, Bytes file, const CheckOutline& check) {
   return {.format = {},
           .weights = read_legacy_pth(file, check),
+          .graph = {},
+          .sha256 = sha256_hex(file)};
+}
+
+bool is_tar(const fs::path&, Bytes file) {
+  return has_at(file, 257, "ustar");
+}
+
+ModelFile read_tar(const fs::path&, Bytes file, const CheckOutline& check) {
+  return {.format = {},
+          .weights = read_legacy_tar(file, check),
           .graph = {},
           .sha256 = sha256_hex(file)};
 }
@@ -104,6 +116,7 @@ struct Format {
 constexpr Format kFormats[] = {
     {"PyTorch", is_zip, read_pytorch},
     {"PyTorch", is_legacy_pytorch, read_legacy_pytorch},
+    {"PyTorch", is_tar, read_tar},
     {"ncnn", is_ncnn, read_ncnn_pair},
     {"safetensors", is_safetensors, read_safetensors_file},
 };
@@ -112,10 +125,6 @@ constexpr Format kFormats[] = {
 
 bool is_pickle(const fs::path&, Bytes file) {
   return has_at(file, 0, "\x80");
-}
-
-bool is_tar(const fs::path&, Bytes file) {
-  return has_at(file, 257, "ustar");
 }
 
 /// Protocol buffers have no mark: ONNX's begin with a small version number, field 1.
@@ -133,11 +142,8 @@ struct RefusedFormat {
   std::string_view next_step;
 };
 
-constexpr std::string_view kSaveAgain = "load it with PyTorch and save it with torch.save again";
-
 constexpr RefusedFormat kRefused[] = {
-    {is_pickle, "a bare Python pickle", kSaveAgain},
-    {is_tar, "a tar archive, as PyTorch wrote it before version 0.2", kSaveAgain},
+    {is_pickle, "a bare Python pickle", "load it with PyTorch and save it with torch.save again"},
     {is_onnx, "an ONNX file", "use the .pth or .safetensors file that it was made from"},
     {is_lone_bin, "a .bin without its .param", "put both files of the ncnn model in one folder"},
 };

@@ -238,7 +238,7 @@ TEST(ReadModelFile, NamesWhatItDoesNotRead) {
     EXPECT_REFUSED(read_model_file(path), path.string() + ": " + part);
   };
   expect("a.pth", "\x80\x02}.", "this is a bare Python pickle");
-  expect("b.pth", std::string(257, '\0') + "ustar", "this is a tar archive");
+  expect("b.pth", std::string(257, '\0') + "ustar", "a tar archive without storages");
   expect("c.onnx", "\x08\x07\x12", "this is an ONNX file");
   expect("e.bin", {"\0\0\0\0", 4}, "this is a .bin without its .param");
   expect("f.param", "7767517\n1 1\n", "cannot open");
