@@ -23,8 +23,8 @@ namespace {
 
 using nlohmann::json;
 
-// A tensor takes about 120 bytes of header: room for 35,000, ten times what a large network has.
-constexpr uint64_t kMaxHeaderBytes = 4 << 20;
+// A tensor takes about 120 bytes of header: room for 17,000, five times what a large network has.
+constexpr uint64_t kMaxHeaderBytes = 2 << 20;
 
 constexpr std::pair<std::string_view, DType> kDTypes[] = {
     {"F16", DType::f16}, {"BF16", DType::bf16},   {"F32", DType::f32}, {"F64", DType::f64},

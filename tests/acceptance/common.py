@@ -53,8 +53,8 @@ print(os.waitstatus_to_exitcode(status), took_ms, usage.ru_maxrss / 1024, file=s
 def measured(*arguments):
     """Runs the program; its exit code, output, errors, milliseconds and peak resident MB."""
     done = subprocess.run([sys.executable, "-ISc", MEASURE, UPRES, *map(str, arguments)],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
-                          timeout=60)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                          check=True, timeout=60)
     errors, _, figures = done.stderr.rstrip().rpartition("\n")
     code, took_ms, peak_mb = figures.split()
     return int(code), done.stdout, errors, float(took_ms), float(peak_mb)
