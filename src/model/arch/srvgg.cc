@@ -9,8 +9,8 @@
 //
 // PReLU has its slopes under body.1, body.3, ...; ReLU and LeakyReLU leave these numbers out.
 //
-// ncnn's files of animevideov3 for scales of 2 and 3 hold the network for 4, and make its result
-// smaller by a last layer (Interp of type 3 by 0.5 and 0.75).
+// ncnn's files of animevideov3 for scales of 2 and 3 hold the network for 4, and resize its
+// result by a last layer (Interp of type 3 by 0.5 and 0.75).
 #include "base/error.h"
 #include "model/arch/layers.h"
 #include "model/architecture.h"
@@ -77,7 +77,7 @@ Activation activation_without_weights(const Graph* graph) {
   return {Activation::Kind::relu, {0.0f}};
 }
 
-/// What makes the result smaller, of a graph that ends so. Nothing where the network's scale would
+/// What resizes the result, of a graph that ends so. Nothing where the network's scale would
 /// be no whole number.
 std::optional<Resize> resize_at_end(const Graph* graph, int scale) {
   if (!graph || graph->nodes().empty()) return std::nullopt;
