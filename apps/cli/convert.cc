@@ -36,10 +36,22 @@ void check_output(const ConvertOptions& options) {
   }
 }
 
+/// safetensors holds weights alone: refuses a network that they do not tell, but only the graph of
+/// its file does.
+void check_told_by_weights(const fs::path& path, const Model& model) {
+  const std::string told = recognise(model.file.weights).network.architecture;
+  if (told == model.network.architecture) return;
+  fail(ErrorCode::model,
+       "{}: {} cannot be written, as safetensors holds weights alone and theirs is {}; use the "
+       "model as it is",
+       path.string(), model.network.architecture, told);
+}
+
 int run(const ConvertOptions& options) {
   check_output(options);
   const fs::path path = find_model(options.model, options.models);
   const Model model = load_model(path);
+  if (model.file.graph) check_told_by_weights(path, model);
   const std::map<std::string, std::string> metadata{
       {"architecture", model.network.architecture},
       {"scale", fmt::format("{}", model.network.graph.scale())},

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "graph/arena.h"
+#include "graph/resize_taps.h"
 
 namespace upres {
 namespace {
@@ -41,6 +42,10 @@ struct NeededInput {
   Interval operator()(const PixelShuffle& op) const { return divided(op.factor); }
   Interval operator()(const PixelUnshuffle& op) const {
     return {out.first * op.factor, out.last * op.factor + op.factor - 1};
+  }
+  Interval operator()(const Resize& op) const {
+    const int taps = int(ResizeTaps{}.weights.size());
+    return {resize_taps(op, out.first).first, resize_taps(op, out.last).first + taps - 1};
   }
 
  private:

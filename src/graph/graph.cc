@@ -76,6 +76,10 @@ class InferOutput {
     expect_inputs(1);
     return {in().channels * op.factor * op.factor, in().scale * Ratio{1, op.factor}};
   }
+  OutputShape operator()(const Resize& op) const {
+    expect_inputs(1);
+    return {in().channels, in().scale * Ratio{op.numerator, op.denominator}};
+  }
 
  private:
   const Value& in() const { return *inputs_[0]; }

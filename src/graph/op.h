@@ -85,8 +85,14 @@ struct PixelUnshuffle {
   int factor = 1;
 };
 
-using Op =
-    std::variant<Conv2d, Activate, Add, Scale, Concat, Upsample, PixelShuffle, PixelUnshuffle>;
+/// Resamples both sides by numerator / denominator: resize_taps.h says how.
+struct Resize {
+  int numerator = 1;
+  int denominator = 1;
+};
+
+using Op = std::variant<Conv2d, Activate, Add, Scale, Concat, Upsample, PixelShuffle,
+                        PixelUnshuffle, Resize>;
 
 /// "convolution", "leaky_relu", "add", …: for messages.
 std::string_view kind_name(const Op& op);

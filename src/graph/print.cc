@@ -63,6 +63,9 @@ struct DescribeOp {
   std::string operator()(const PixelUnshuffle& op) const {
     return fmt::format("pixel_unshuffle({})", op.factor);
   }
+  std::string operator()(const Resize& op) const {
+    return fmt::format("resize({}/{})", op.numerator, op.denominator);
+  }
 };
 
 struct KindName {
@@ -74,6 +77,7 @@ struct KindName {
   std::string_view operator()(const Upsample&) const { return "upsample"; }
   std::string_view operator()(const PixelShuffle&) const { return "pixel_shuffle"; }
   std::string_view operator()(const PixelUnshuffle&) const { return "pixel_unshuffle"; }
+  std::string_view operator()(const Resize&) const { return "resize"; }
 };
 
 }  // namespace

@@ -47,6 +47,9 @@ struct HashAttributes {
   uint64_t operator()(const Upsample& op) const { return uint64_t(op.factor); }
   uint64_t operator()(const PixelShuffle& op) const { return uint64_t(op.factor); }
   uint64_t operator()(const PixelUnshuffle& op) const { return uint64_t(op.factor); }
+  uint64_t operator()(const Resize& op) const {
+    return mix_all(0, {uint64_t(op.numerator), uint64_t(op.denominator)});
+  }
 };
 
 }  // namespace

@@ -51,6 +51,12 @@ void check_conv(const Graph& graph, const Node& node, const Conv2d& conv) {
   }
 }
 
+void check_resize(const Node& node, const Resize& op) {
+  if (op.numerator < 1 || op.denominator < 1) {
+    fail(ErrorCode::model, "layer {}: resizes by {}/{}", node.name, op.numerator, op.denominator);
+  }
+}
+
 void check_place(const Graph& graph, const Value& value) {
   const Value& storage = graph.value(value.storage);
   const bool fits = storage.scale == value.scale && value.channel_offset >= 0 &&
@@ -100,6 +106,7 @@ void verify(const Graph& graph) {
     if (const auto* op = std::get_if<Activate>(&node.op)) {
       check_activation(node, op->activation, graph.value(node.output).channels);
     }
+    if (const auto* op = std::get_if<Resize>(&node.op)) check_resize(node, *op);
     write(node.output);
   }
   check_readable(graph.output(), "the output");

@@ -18,19 +18,8 @@ constexpr const Architecture* kArchitectures[] = {&kRrdbNet, &kSrvggNetCompact};
 
 constexpr size_t kReasonsTold = 3;
 
-using Match = std::variant<Recognised, Mismatch>;
-
-/// `weights` have the names that build() knows.
-Match match_published(const Architecture& architecture, StateDict weights, const Graph* graph) {
-  auto built = architecture.build(weights, graph);
-  if (auto* mismatch = std::get_if<Mismatch>(&built)) return std::move(*mismatch);
-  return Recognised{std::move(weights), std::move(std::get<Network>(built))};
-}
-
-Match match_weights(const Architecture& architecture, const StateDict& weights) {
-  const auto with_published_names = architecture.with_published_names;
-  return match_published(architecture,
-                         with_published_names ? with_published_names(weights) : weights, nullptr);
+StateDict with_published_names(const Architecture& architecture, const StateDict& weights) {
+  return architecture.with_published_names ? architecture.with_published_names(weights) : weights;
 }
 
 // --- files that hold a graph ---
@@ -85,14 +74,15 @@ std::optional<Mismatch> compare(const Graph& graph, const Graph& expected) {
   return Mismatch{1, "the result is taken from another layer than the last"};
 }
 
-Match match_graph(const Architecture& architecture, const StateDict& weights, const Graph& graph) {
+/// Makes `result` the network when it is of the architecture; otherwise says why it is not.
+std::optional<Mismatch> match_graph(const Architecture& architecture, const StateDict& weights,
+                                    const Graph& graph, Recognised& result) {
   const auto names = published_names(architecture, weights);
   if (!names) return Mismatch{0, "no network of this family has these numbers of layers"};
-  Match result = match_published(architecture, renamed(weights, *names), &graph);
-  if (const auto* recognised = std::get_if<Recognised>(&result)) {
-    if (auto mismatch = compare(graph, recognised->network.graph)) return std::move(*mismatch);
-  }
-  return result;
+  result.weights = renamed(weights, *names);
+  if (auto mismatch = architecture.mismatch(result.weights)) return mismatch;
+  result.network = architecture.build(result.weights, &graph);
+  return compare(graph, result.network.graph);
 }
 
 // --- choosing ---
@@ -115,30 +105,45 @@ struct Candidate {
        fmt::join(reasons, "; "));
 }
 
-Recognised choose(const StateDict& weights,
-                  const std::function<Match(const Architecture&)>& match_with) {
+/// The first architecture that `mismatch` finds nothing against.
+const Architecture& choose(
+    const StateDict& weights,
+    const std::function<std::optional<Mismatch>(const Architecture&)>& mismatch) {
   std::vector<Candidate> candidates;
   for (const Architecture* architecture : kArchitectures) {
-    Match match = match_with(*architecture);
-    if (auto* recognised = std::get_if<Recognised>(&match)) return std::move(*recognised);
-    candidates.push_back({architecture->id, std::move(std::get<Mismatch>(match))});
+    auto found = mismatch(*architecture);
+    if (!found) return *architecture;
+    candidates.push_back({architecture->id, std::move(*found)});
   }
   if (const auto family = foreign_family(weights)) refuse_family(*family);
   refuse(std::move(candidates));
 }
 
-}  // namespace
-
-Recognised recognise(const StateDict& weights) {
+const Architecture& architecture_of(const StateDict& weights) {
   return choose(weights, [&](const Architecture& architecture) {
-    return match_weights(architecture, weights);
+    return architecture.mismatch(with_published_names(architecture, weights));
   });
 }
 
+}  // namespace
+
+Recognised recognise(const StateDict& weights) {
+  const Architecture& architecture = architecture_of(weights);
+  StateDict published = with_published_names(architecture, weights);
+  Network network = architecture.build(published, nullptr);
+  return {std::move(published), std::move(network)};
+}
+
 Recognised recognise(const StateDict& weights, const Graph& graph) {
-  return choose(weights, [&](const Architecture& architecture) {
-    return match_graph(architecture, weights, graph);
+  Recognised result;
+  choose(weights, [&](const Architecture& architecture) {
+    return match_graph(architecture, weights, graph, result);
   });
+  return result;
+}
+
+void check_recognised(const StateDict& outline) {
+  architecture_of(outline);
 }
 
 void refuse_family(std::string_view family) {

@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "graph/graph.h"
@@ -30,14 +29,18 @@ struct Network {
 struct Architecture {
   std::string_view id;
 
-  /// The weights under the names that build() knows, where the family has been published under
+  /// The weights under the names that mismatch() knows, where the family has been published under
   /// older ones too; null where it has not.
   StateDict (*with_published_names)(const StateDict& weights);
 
-  /// The network whose published names and shapes the weights have. `graph`, null unless the file
-  /// holds one, is asked only for what names and shapes cannot tell. Error{model} where the network
-  /// is of the family, but its weights are no finite numbers.
-  std::variant<Network, Mismatch> (*build)(const StateDict& weights, const Graph* graph);
+  /// Why the weights are not of the family; nothing when they are. By their published names and
+  /// shapes alone: outlines will do.
+  std::optional<Mismatch> (*mismatch)(const StateDict& weights);
+
+  /// The network of weights that mismatch() found nothing against. `graph`, null unless the file
+  /// holds one, is asked only for what names and shapes cannot tell. Error{model} where the weights
+  /// are no finite numbers.
+  Network (*build)(const StateDict& weights, const Graph* graph);
 
   /// The published names of a network's layers with weights, in the order they run, for a file that
   /// keeps only the order: so many convolutions and layers of slopes. Nothing when no network of
@@ -63,6 +66,10 @@ Recognised recognise(const StateDict& weights);
 /// layers, whatever their names. The graph is compared with the architecture's own, which is
 /// returned: Error{model} names the first operator that does not fit.
 Recognised recognise(const StateDict& weights, const Graph& graph);
+
+/// Refuses weights that recognise() would not take whatever their elements, in the same words. For
+/// files without a graph; outlines will do.
+void check_recognised(const StateDict& outline);
 
 /// Error{model} that says that networks of a foreign family are not run, and which ones are.
 [[noreturn]] void refuse_family(std::string_view family);

@@ -10,7 +10,9 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "model/legacy_pth.h"
+#include "model/legacy_tar.h"
 #include "model/ncnn.h"
+#include "model/ncnn_param.h"
 #include "model/pth.h"
 #include "model/safetensors.h"
 
@@ -32,24 +34,47 @@ bool is_zip(const fs::path&, Bytes file) {
   return has_at(file, 0, "PK\x03\x04");
 }
 
-ModelFile read_pytorch(const fs::path&, Bytes file) {
-  return {.format = {}, .weights = read_pth(file), .graph = {}, .sha256 = sha256_hex(file)};
+ModelFile read_pytorch(const fs::path&, Bytes file, const CheckOutline& check) {
+  return {.format = {}, .weights = read_pth(file, check), .graph = {}, .sha256 = sha256_hex(file)};
 }
 
 bool is_legacy_pytorch(const fs::path&, Bytes file) {
   return has_at(file, 0, kLegacyPthMagic);
 }
 
-ModelFile read_legacy_pytorch(const fs::path&, Bytes file) {
-  return {.format = {}, .weights = read_legacy_pth(file), .graph = {}, .sha256 = sha256_hex(file)};
+ModelFile read_legacy_pytorch(const fs::path&, Bytes file, const CheckOutline& check) {
+  return {.format = {},
+          .weights = read_legacy_pth(file, check),
+          .graph = {},
+          .sha256 = sha256_hex(file)};
+}
+
+bool is_tar(const fs::path&, Bytes file) {
+  return has_at(file, 257, "ustar");
+}
+
+ModelFile read_tar(const fs::path&, Bytes file, const CheckOutline& check) {
+  return {.format = {},
+          .weights = read_legacy_tar(file, check),
+          .graph = {},
+          .sha256 = sha256_hex(file)};
 }
 
 bool is_param(Bytes file) {
-  return has_at(file, 0, kNcnnMagic);
+  return has_at(file, 0, kNcnnMagic) || has_at(file, 0, kNcnnBinaryMagic);
 }
 
+/// X.param or X.param.bin for X.bin.
 fs::path param_beside(fs::path bin) {
-  return bin.replace_extension(".param");
+  bin.replace_extension(".param");
+  std::error_code ignored;
+  return fs::exists(bin, ignored) ? bin : bin.concat(".bin");
+}
+
+/// X.bin for X.param or X.param.bin.
+fs::path bin_beside(fs::path param) {
+  if (param.stem().extension() == ".param") param.replace_extension();
+  return param.replace_extension(".bin");
 }
 
 bool is_ncnn(const fs::path& path, Bytes file) {
@@ -57,10 +82,9 @@ bool is_ncnn(const fs::path& path, Bytes file) {
   return is_param(file) || (path.extension() == ".bin" && fs::exists(param_beside(path), ignored));
 }
 
-ModelFile read_ncnn_pair(const fs::path& path, Bytes file) {
+ModelFile read_ncnn_pair(const fs::path& path, Bytes file, const CheckOutline&) {
   const bool param_named = is_param(file);
-  const fs::path other_path =
-      param_named ? fs::path(path).replace_extension(".bin") : param_beside(path);
+  const fs::path other_path = param_named ? bin_beside(path) : param_beside(path);
   const MappedFile other = MappedFile::open(other_path, ErrorCode::model);
   const Bytes param = param_named ? file : other.bytes();
   const Bytes bin = param_named ? other.bytes() : file;
@@ -75,20 +99,24 @@ bool is_safetensors(const fs::path&, Bytes file) {
   return has_at(file, 8, "{");  // after the header's length
 }
 
-ModelFile read_safetensors_file(const fs::path&, Bytes file) {
-  return {.format = {}, .weights = read_safetensors(file), .graph = {}, .sha256 = sha256_hex(file)};
+ModelFile read_safetensors_file(const fs::path&, Bytes file, const CheckOutline& check) {
+  return {.format = {},
+          .weights = read_safetensors(file, check),
+          .graph = {},
+          .sha256 = sha256_hex(file)};
 }
 
 struct Format {
   std::string_view name;
   bool (*looks_like)(const fs::path& path, Bytes file);
-  ModelFile (*read)(const fs::path& path, Bytes file);
+  ModelFile (*read)(const fs::path& path, Bytes file, const CheckOutline& check);
 };
 
 /// Tried in this order: a .bin may also be PyTorch's.
 constexpr Format kFormats[] = {
     {"PyTorch", is_zip, read_pytorch},
     {"PyTorch", is_legacy_pytorch, read_legacy_pytorch},
+    {"PyTorch", is_tar, read_tar},
     {"ncnn", is_ncnn, read_ncnn_pair},
     {"safetensors", is_safetensors, read_safetensors_file},
 };
@@ -99,17 +127,9 @@ bool is_pickle(const fs::path&, Bytes file) {
   return has_at(file, 0, "\x80");
 }
 
-bool is_tar(const fs::path&, Bytes file) {
-  return has_at(file, 257, "ustar");
-}
-
 /// Protocol buffers have no mark: ONNX's begin with a small version number, field 1.
 bool is_onnx(const fs::path& path, Bytes file) {
   return path.extension() == ".onnx" && has_at(file, 0, "\x08");
-}
-
-bool is_binary_param(const fs::path&, Bytes file) {
-  return has_at(file, 0, std::string_view("\xdd\x85\x76\x00", 4));
 }
 
 bool is_lone_bin(const fs::path& path, Bytes) {
@@ -122,13 +142,9 @@ struct RefusedFormat {
   std::string_view next_step;
 };
 
-constexpr std::string_view kSaveAgain = "load it with PyTorch and save it with torch.save again";
-
 constexpr RefusedFormat kRefused[] = {
-    {is_pickle, "a bare Python pickle", kSaveAgain},
-    {is_tar, "a tar archive, as PyTorch wrote it before version 0.2", kSaveAgain},
+    {is_pickle, "a bare Python pickle", "load it with PyTorch and save it with torch.save again"},
     {is_onnx, "an ONNX file", "use the .pth or .safetensors file that it was made from"},
-    {is_binary_param, "a binary ncnn .param", "use the text .param of the same model"},
     {is_lone_bin, "a .bin without its .param", "put both files of the ncnn model in one folder"},
 };
 
@@ -156,10 +172,11 @@ StateDict without_module(const StateDict& weights) {
   return result;
 }
 
-ModelFile read(const fs::path& path, Bytes file) {
+ModelFile read(const fs::path& path, Bytes file, const CheckOutline& check) {
   for (const Format& format : kFormats) {
     if (!format.looks_like(path, file)) continue;
-    ModelFile model = format.read(path, file);
+    ModelFile model =
+        format.read(path, file, [&](const StateDict& outline) { check(without_module(outline)); });
     model.format = format.name;
     model.weights = without_module(model.weights);
     return model;
@@ -169,10 +186,10 @@ ModelFile read(const fs::path& path, Bytes file) {
 
 }  // namespace
 
-ModelFile read_model_file(const fs::path& path) {
+ModelFile read_model_file(const fs::path& path, const CheckOutline& check) {
   const MappedFile file = MappedFile::open(path, ErrorCode::model);
   try {
-    return read(path, file.bytes());
+    return read(path, file.bytes(), check);
   } catch (const Error& error) {
     throw about_file(path, error);
   }

@@ -26,8 +26,10 @@ struct ModelFile {
 /// the other lies beside it (the .bin has no mark, and is told by its extension and its .param).
 /// Nothing in the file is executed, and every size in it is checked against the file before
 /// memory is allocated. Error{model} where the file is missing, damaged, hostile or of another
-/// kind.
-ModelFile read_model_file(const std::filesystem::path& path);
+/// kind. `check` sees the tensors' outlines under the names that the file will have, before their
+/// elements are read; not those of ncnn's files, whose graph is what tells them apart.
+ModelFile read_model_file(const std::filesystem::path& path,
+                          const CheckOutline& check = accept_any);
 
 /// `error` with the file it is about: "PATH: what". Names and values that come from the file lose
 /// control characters, and a long sentence its end, so that it can be shown on a terminal.

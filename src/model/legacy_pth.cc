@@ -34,7 +34,7 @@ class Reader {
  public:
   explicit Reader(Bytes file) : file_(file), in_(file, "the file") {}
 
-  StateDict read() {
+  StateDict read(const CheckOutline& check) {
     in_.take(kLegacyPthMagic.size());
     check_protocol(next_pickle(kMaxSmallPickleValues));
     next_pickle(kMaxSmallPickleValues);  // about the machine
@@ -42,8 +42,9 @@ class Reader {
     const Pickle keys = next_pickle(kMaxSmallPickleValues);
     find_storages(object, keys);
     MemoryBudget budget(file_.size());
-    return weights_in(object, ByteOrder::little, budget,
-                      [&](const Pickle::Storage& storage) { return elements_of(storage); });
+    return weights_in(
+        object, ByteOrder::little, budget,
+        [&](const Pickle::Storage& storage) { return elements_of(storage); }, check);
   }
 
  private:
@@ -126,8 +127,8 @@ class Reader {
 }  // namespace
 
 // What follows the last storage is left alone, as PyTorch does: a stream may hold several objects.
-StateDict read_legacy_pth(Bytes file) {
-  return Reader(file).read();
+StateDict read_legacy_pth(Bytes file, const CheckOutline& check) {
+  return Reader(file).read(check);
 }
 
 }  // namespace upres

@@ -17,6 +17,6 @@ constexpr std::string_view kLegacyPthMagic =
 
 /// The weights in such a file, as read_pth() gives them. Error{model} where it is damaged, hostile
 /// or holds no weights.
-StateDict read_legacy_pth(std::span<const std::byte> file);
+StateDict read_legacy_pth(std::span<const std::byte> file, const CheckOutline& check = accept_any);
 
 }  // namespace upres

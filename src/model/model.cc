@@ -14,8 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What may follow a model's name, in order of preference. A .bin goes with its .param.
-constexpr std::string_view kExtensions[] = {"", ".safetensors", ".fp16.safetensors", ".pth",
-                                            ".param"};
+constexpr std::string_view kExtensions[] = {"",     ".safetensors", ".fp16.safetensors",
+                                            ".pth", ".param",       ".param.bin"};
 
 /// The names by which models of a folder can be found, in alphabetical order.
 std::set<std::string> names_in(const fs::path& folder) {
@@ -45,7 +45,7 @@ Model understood(ModelFile file) {
 }  // namespace
 
 Model load_model(const fs::path& path) {
-  ModelFile file = read_model_file(path);
+  ModelFile file = read_model_file(path, check_recognised);
   try {
     return understood(std::move(file));
   } catch (const Error& error) {

@@ -28,7 +28,7 @@ Model load_blended_model(const std::filesystem::path& path, const std::filesyste
 
 /// The file of the model that a user calls `name_or_path`: a path to an existing file is taken as
 /// it is, a name is looked up in `folder` (NAME, NAME.safetensors, NAME.fp16.safetensors, NAME.pth,
-/// NAME.param). Error{model} that lists the folder's models when there is none.
+/// NAME.param, NAME.param.bin). Error{model} that lists the folder's models when there is none.
 std::filesystem::path find_model(const std::string& name_or_path,
                                  const std::filesystem::path& folder);
 

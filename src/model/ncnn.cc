@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A .param file is one layer a line; the numbered parameters are those of ncnn's layer classes:
-//
-//   7767517
-//   LAYERS BLOBS
-//   Convolution  Conv_1  1 1  in_blob out_blob  0=32 1=3 4=1 5=1 6=18432 9=2 -23310=1,0.2
-//   TYPE         NAME    inputs and outputs     key=value, arrays as -(23300+key)=count,values
-//
-// A .bin file holds the weights of the layers that have some, in the same order, without names.
+// A .bin file holds the weights of the layers that have some, in the order of the .param file,
+// without names. The numbered parameters are those of ncnn's layer classes (src/layer/*.cpp).
 #include "model/ncnn.h"
 
-#include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -25,6 +16,7 @@
 #include "model/architecture.h"
 #include "model/cursor.h"
 #include "model/families.h"
+#include "model/ncnn_param.h"
 
 namespace upres {
 namespace {
@@ -33,6 +25,7 @@ namespace {
 constexpr uint32_t kTagF32 = 0;
 constexpr uint32_t kTagF16 = 0x01306B47;
 constexpr uint32_t kTagInt8 = 0x000D4B38;
+constexpr uint32_t kTagRawF32 = 0x0002C056;  // of layers that may have been int8
 
 // Networks are for colour pictures; .param files rarely say so, their Input layers have no size.
 constexpr int kInputChannels = 3;
@@ -44,119 +37,10 @@ constexpr int kMaxChannels = 1 << 15;
 constexpr int kMaxFactor = 16;
 constexpr int kMaxScale = 1 << 10;
 
-// --- text ---
-
-std::vector<std::string_view> split_words(std::string_view text, std::string_view separators) {
-  std::vector<std::string_view> words;
-  while (true) {
-    const size_t begin = text.find_first_not_of(separators);
-    if (begin == std::string_view::npos) return words;
-    text.remove_prefix(begin);
-    const size_t length = std::min(text.find_first_of(separators), text.size());
-    words.push_back(text.substr(0, length));
-    text.remove_prefix(length);
-  }
-}
-
-template <typename T>
-T parse_number(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) {
-    fail(ErrorCode::model, "'{}' stands where a number belongs", text);
-  }
-  return value;
-}
-
-/// One line of a .param file.
-class Layer {
- public:
-  explicit Layer(std::string_view line) {
-    const auto words = split_words(line, " \t\r");
-    if (words.size() < 4) fail(ErrorCode::model, "'{}' does not describe a layer", line);
-    type = words[0];
-    name = words[1];
-    size_t next = 4;
-    for (auto [blobs, count] : {std::pair(&inputs, words[2]), std::pair(&outputs, words[3])}) {
-      for (auto left = parse_number<uint32_t>(count); left > 0; --left) {
-        if (next == words.size()) refuse("has fewer blobs than it says");
-        blobs->emplace_back(words[next++]);
-      }
-    }
-    for (; next < words.size(); ++next) add_parameter(words[next]);
-  }
-
-  /// A number that is missing is `absent`, as in ncnn.
-  int integer(int key, int absent) { return number<int>(key, absent); }
-  float real(int key, float absent) { return number<float>(key, absent); }
-
-  /// An array that is missing is empty.
-  std::vector<float> reals(int key) {
-    const std::string text = take(-23300 - key).value_or("0");
-    const auto words = split_words(text, ",");
-    std::vector<float> values;
-    for (size_t i = 1; i < words.size(); ++i) values.push_back(parse_number<float>(words[i]));
-    if (words.empty() || parse_number<uint32_t>(words[0]) != values.size()) {
-      refuse("has an array of another size");
-    }
-    return values;
-  }
-
-  /// Takes a number that must be `only`, the one value that we run.
-  void expect(std::string_view what, int key, int only, int absent) {
-    const int value = integer(key, absent);
-    if (value != only) refuse(fmt::format("has {} {}, upres runs only {}", what, value, only));
-  }
-
-  /// To be called when all parameters that are understood were taken.
-  void refuse_other_parameters() {
-    take(-23330);  // the output's shape when the file was optimised
-    if (parameters_.empty()) return;
-    const auto& [key, value] = *parameters_.begin();
-    refuse(fmt::format("has the parameter {}={}, which upres does not know", key, value));
-  }
-
-  [[noreturn]] void refuse(std::string_view why) const {
-    fail(ErrorCode::model, "layer {} ({}) {}", name, type, why);
-  }
-
-  std::string type;
-  std::string name;
-  std::vector<std::string> inputs;
-  std::vector<std::string> outputs;
-
- private:
-  void add_parameter(std::string_view word) {
-    const size_t equals = word.find('=');
-    if (equals == std::string_view::npos || equals + 1 == word.size()) {
-      refuse(fmt::format("has '{}' where key=value belongs", word));
-    }
-    const int key = parse_number<int>(word.substr(0, equals));
-    if (!parameters_.emplace(key, word.substr(equals + 1)).second) {
-      refuse(fmt::format("has the parameter {} twice", key));
-    }
-  }
-
-  std::optional<std::string> take(int key) {
-    const auto node = parameters_.extract(key);
-    return node ? std::optional(node.mapped()) : std::nullopt;
-  }
-
-  template <typename T>
-  T number(int key, T absent) {
-    const auto text = take(key);
-    return text ? parse_number<T>(*text) : absent;
-  }
-
-  std::map<int, std::string> parameters_;
-};
-
-// --- layers ---
-
 /// A convolution's weights: a tag that tells their type, then the elements.
-Tensor read_tagged(Cursor& bin, const Shape& shape, const Layer& layer) {
+Tensor read_tagged(Cursor& bin, const Shape& shape, const NcnnLayer& layer) {
   const auto tag = bin.read<uint32_t>();
-  if (tag == kTagF32) return read_tensor(bin, DType::f32, shape);
+  if (tag == kTagF32 || tag == kTagRawF32) return read_tensor(bin, DType::f32, shape);
   if (tag == kTagF16) {
     Tensor weights = read_tensor(bin, DType::f16, shape);
     bin.take(weights.bytes().size() % 4);  // they end at a multiple of 4
@@ -165,7 +49,12 @@ Tensor read_tagged(Cursor& bin, const Shape& shape, const Layer& layer) {
   if (tag == kTagInt8) {
     layer.refuse("has int8 weights, which upres does not run; use the model in fp16 or fp32");
   }
-  layer.refuse(fmt::format("has weights of type 0x{:08X}, upres reads fp32 and fp16", tag));
+  // ncnn takes any other tag for weights that are bytes into a table of 256 numbers.
+  layer.refuse(
+      fmt::format("has weights quantised by a table (tag 0x{:08X}), which upres does not read; use "
+                  "the model in "
+                  "fp16 or fp32",
+                  tag));
 }
 
 Activation leaky_relu(float slope) {
@@ -177,7 +66,7 @@ class Importer {
  public:
   explicit Importer(std::span<const std::byte> bin) : bin_(bin, "the .bin file") {}
 
-  void import(Layer& layer) {
+  void import(NcnnLayer& layer) {
     const Operator& op = find_operator(layer);
     if (layer.inputs.size() < op.least_inputs || layer.inputs.size() > kMaxInputs) {
       layer.refuse(fmt::format("has {} inputs", layer.inputs.size()));
@@ -210,11 +99,11 @@ class Importer {
   struct Operator {
     std::string_view type;
     size_t least_inputs;
-    ValueId (Importer::*import)(Layer& layer, Inputs inputs);
+    ValueId (Importer::*import)(NcnnLayer& layer, Inputs inputs);
   };
 
   /// The operators that we run: one line each. Their functions tell what the parameters mean.
-  static const Operator& find_operator(const Layer& layer) {
+  static const Operator& find_operator(const NcnnLayer& layer) {
     static constexpr Operator kOperators[] = {
         {"Input", 0, &Importer::input},
         {"Split", 1, &Importer::split},
@@ -234,7 +123,7 @@ class Importer {
     layer.refuse("is an operator that upres does not run");
   }
 
-  ValueId input(Layer& layer, Inputs) {
+  ValueId input(NcnnLayer& layer, Inputs) {
     if (!network_.graph.values().empty())
       layer.refuse("is a second input, upres runs networks of one");
     layer.integer(0, 0);  // width and height of an example
@@ -243,9 +132,9 @@ class Importer {
     return network_.graph.add_input(kInputChannels);
   }
 
-  ValueId split(Layer&, Inputs inputs) { return inputs[0]; }
+  ValueId split(NcnnLayer&, Inputs inputs) { return inputs[0]; }
 
-  ValueId convolution(Layer& layer, Inputs inputs) {
+  ValueId convolution(NcnnLayer& layer, Inputs inputs) {
     const int channels = channels_of(inputs[0]);
     const int outputs = layer.integer(0, 0);
     const int kernel = layer.integer(1, 0);
@@ -269,7 +158,7 @@ class Importer {
     return fused_activation(layer, add(layer, std::move(conv), inputs));
   }
 
-  ValueId fused_activation(Layer& layer, ValueId sums) {
+  ValueId fused_activation(NcnnLayer& layer, ValueId sums) {
     const int kind = layer.integer(9, 0);
     const std::vector<float> parameters = layer.reals(10);
     if (kind == 0) return sums;
@@ -280,11 +169,11 @@ class Importer {
     layer.refuse(fmt::format("has activation {}, upres runs 1 (ReLU) and 2 (leaky ReLU)", kind));
   }
 
-  ValueId relu(Layer& layer, Inputs inputs) {
+  ValueId relu(NcnnLayer& layer, Inputs inputs) {
     return add(layer, Activate{leaky_relu(layer.real(0, 0))}, inputs);
   }
 
-  ValueId prelu(Layer& layer, Inputs inputs) {
+  ValueId prelu(NcnnLayer& layer, Inputs inputs) {
     const int channels = channels_of(inputs[0]);
     layer.expect("a number of slopes of", 0, channels, 0);
     const Tensor slopes = read_tensor(bin_, DType::f32, {channels});
@@ -292,12 +181,12 @@ class Importer {
     return add(layer, Activate{{Activation::Kind::prelu, slopes.to_floats()}}, inputs);
   }
 
-  ValueId concat(Layer& layer, Inputs inputs) {
+  ValueId concat(NcnnLayer& layer, Inputs inputs) {
     layer.expect("axis", 0, 0, 0);  // channels
     return add(layer, Concat{}, inputs);
   }
 
-  ValueId binary_op(Layer& layer, Inputs inputs) {
+  ValueId binary_op(NcnnLayer& layer, Inputs inputs) {
     const int operation = layer.integer(0, 0);
     const bool with_number = layer.integer(1, 0) != 0;
     const float number = layer.real(2, 0);
@@ -306,7 +195,7 @@ class Importer {
     layer.refuse("is neither a sum of two values nor a product with a number");
   }
 
-  ValueId eltwise(Layer& layer, Inputs inputs) {
+  ValueId eltwise(NcnnLayer& layer, Inputs inputs) {
     layer.expect("operation", 0, 1, 0);  // sum
     std::vector<float> factors = layer.reals(1);
     if (factors.empty()) factors.assign(inputs.size(), 1.0f);
@@ -318,32 +207,51 @@ class Importer {
     return sum;
   }
 
-  ValueId scaled(const Layer& layer, ValueId value, float factor) {
+  ValueId scaled(const NcnnLayer& layer, ValueId value, float factor) {
     return factor == 1.0f ? value : add(layer, Scale{factor}, {value});
   }
 
-  ValueId interp(Layer& layer, Inputs inputs) {
+  ValueId interp(NcnnLayer& layer, Inputs inputs) {
+    constexpr int kNearest = 1;
+    constexpr int kBicubic = 3;
     const int method = layer.integer(0, 0);
     const float height = layer.real(1, 1);
     const float width = layer.real(2, 1);
-    const bool whole = height == std::floor(height) && height >= 1 && height <= kMaxFactor;
-    if (method != 1 || width != height || !whole) {
-      layer.refuse(fmt::format(
-          "resizes by {} with method {}, upres runs whole factors with method 1 (nearest)", height,
-          method));
+    const auto factor = height == width ? ratio_of(height) : std::nullopt;
+    if (factor && method == kBicubic) {
+      layer.expect("align_corner", 6, 0, 0);
+      return add(layer, Resize{factor->numerator, factor->denominator}, inputs);
     }
-    return add(layer, Upsample{int(height)}, inputs);
+    if (factor && method == kNearest && factor->denominator == 1) {
+      return add(layer, Upsample{factor->numerator}, inputs);
+    }
+    layer.refuse(
+        fmt::format("resizes by {} x {} with method {}, upres runs whole factors with "
+                    "method 1 (nearest) and ratios with 3 (bicubic)",
+                    height, width, method));
   }
 
-  ValueId pixel_shuffle(Layer& layer, Inputs inputs) {
+  /// The ratio of small numbers that a factor was written for; nothing when there is none.
+  static std::optional<Ratio> ratio_of(float factor) {
+    if (!(factor > 0 && factor <= kMaxFactor)) return std::nullopt;
+    for (int denominator = 1; denominator <= kMaxFactor; ++denominator) {
+      const float numerator = std::round(factor * float(denominator));
+      // Seven digits are written.
+      const bool fits = std::abs(factor * float(denominator) - numerator) <= 1e-6f * numerator;
+      if (fits && numerator >= 1) return Ratio{int(numerator), denominator};
+    }
+    return std::nullopt;
+  }
+
+  ValueId pixel_shuffle(NcnnLayer& layer, Inputs inputs) {
     return add(layer, PixelShuffle{shuffle_factor(layer)}, inputs);
   }
 
-  ValueId pixel_unshuffle(Layer& layer, Inputs inputs) {
+  ValueId pixel_unshuffle(NcnnLayer& layer, Inputs inputs) {
     return add(layer, PixelUnshuffle{shuffle_factor(layer)}, inputs);
   }
 
-  static int shuffle_factor(Layer& layer) {
+  static int shuffle_factor(NcnnLayer& layer) {
     layer.expect("channel order", 1, 0, 0);  // PyTorch's
     const int factor = layer.integer(0, 1);
     if (factor < 1 || factor > kMaxFactor) layer.refuse(fmt::format("has a factor of {}", factor));
@@ -352,19 +260,19 @@ class Importer {
 
   // --- blobs, nodes, weights ---
 
-  ValueId consume(const std::string& blob, const Layer& layer) {
+  ValueId consume(const std::string& blob, const NcnnLayer& layer) {
     const auto value = values_.find(blob);
     if (value == values_.end()) layer.refuse(fmt::format("reads {} before it is made", blob));
     unread_.erase(blob);
     return value->second;
   }
 
-  void produce(const std::string& blob, ValueId value, const Layer& layer) {
+  void produce(const std::string& blob, ValueId value, const NcnnLayer& layer) {
     if (!values_.emplace(blob, value).second) layer.refuse(fmt::format("makes {} again", blob));
     unread_.insert(blob);
   }
 
-  ValueId add(const Layer& layer, Op op, const std::vector<ValueId>& inputs) {
+  ValueId add(const NcnnLayer& layer, Op op, const std::vector<ValueId>& inputs) {
     const ValueId id = network_.graph.add(layer.name, std::move(op), inputs);
     const Value& value = network_.graph.value(id);
     if (value.channels > kMaxChannels || value.scale.numerator > kMaxScale ||
@@ -376,7 +284,7 @@ class Importer {
 
   int channels_of(ValueId id) const { return network_.graph.value(id).channels; }
 
-  void add_weights(const Layer& layer, std::string_view what, Tensor tensor) {
+  void add_weights(const NcnnLayer& layer, std::string_view what, Tensor tensor) {
     network_.weights.add(fmt::format("{}.{}", layer.name, what), std::move(tensor));
   }
 
@@ -386,33 +294,22 @@ class Importer {
   std::unordered_set<std::string> unread_;           ///< blobs
 };
 
-NcnnNetwork import_layers(std::vector<Layer>& layers, std::span<const std::byte> bin) {
+NcnnNetwork import_layers(std::vector<NcnnLayer>& layers, std::span<const std::byte> bin) {
   Importer importer(bin);
-  for (Layer& layer : layers) importer.import(layer);
+  for (NcnnLayer& layer : layers) importer.import(layer);
   return importer.finish();
 }
 
-std::set<std::string_view> types_of(const std::vector<Layer>& layers) {
+std::set<std::string_view> types_of(const std::vector<NcnnLayer>& layers) {
   std::set<std::string_view> types;
-  for (const Layer& layer : layers) types.insert(layer.type);
+  for (const NcnnLayer& layer : layers) types.insert(layer.type);
   return types;
 }
 
 }  // namespace
 
 NcnnNetwork read_ncnn(std::span<const std::byte> param, std::span<const std::byte> bin) {
-  const std::string_view text(reinterpret_cast<const char*>(param.data()), param.size());
-  const auto lines = split_words(text, "\n");
-  if (lines.size() < 2 || !lines[0].starts_with(kNcnnMagic)) {
-    fail(ErrorCode::model, "the .param file does not begin with {}", kNcnnMagic);
-  }
-  const auto counts = split_words(lines[1], " \t\r");
-  const auto count = counts.empty() ? 0 : parse_number<uint32_t>(counts[0]);
-  if (count != lines.size() - 2) {
-    fail(ErrorCode::model, "the .param file has {} of its {} layers", lines.size() - 2, count);
-  }
-  std::vector<Layer> layers;
-  for (const std::string_view line : std::span(lines).subspan(2)) layers.emplace_back(line);
+  std::vector<NcnnLayer> layers = read_ncnn_param(param);
   try {
     return import_layers(layers, bin);
   } catch (const Error&) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Networks in ncnn's two files: a graph as text (.param) and its weights in order (.bin).
+// Networks in ncnn's two files: a graph (.param, or .param.bin in binary) and its weights in order
+// (.bin).
 #pragma once
 
 #include <cstddef>
 #include <span>
-#include <string_view>
 
 #include "graph/graph.h"
 #include "model/state_dict.h"
@@ -17,9 +17,6 @@ struct NcnnNetwork {
   /// The graph of our plain operators, named by their layers, without the values of the weights.
   Graph graph;
 };
-
-/// The first line of a .param file as text.
-constexpr std::string_view kNcnnMagic = "7767517";
 
 /// Reads both files. Error{model} that names the layer where they are damaged, do not belong
 /// together, or hold an operator or a parameter of one that we do not have; that names the network

@@ -19,10 +19,6 @@ namespace {
 constexpr size_t kMaxStack = size_t{1} << 16;
 // Marks nest as deep as the values do: five deep in a state dict, a dozen in a checkpoint.
 constexpr size_t kMaxMarks = 256;
-// The largest checkpoints have 9000. Each may take 200 bytes beyond a value's.
-constexpr size_t kMaxTensors = size_t{1} << 16;
-// Convolutions have 4; a shape is copied by each tensor, so that it must not grow.
-constexpr size_t kMaxDimensions = 8;
 
 constexpr std::string_view kNextStep =
     "save the weights alone, by torch.save(model.state_dict(), ...), and load that file";
@@ -92,6 +88,19 @@ constexpr Global kGlobals[] = {
     {"torch", "IntStorage", DType::i32},
     {"torch", "LongStorage", DType::i64},
     {"torch", "BoolStorage", DType::boolean},
+    // in tar files: the tensors' types, which say no more than their storages'
+    {"torch", "HalfTensor", DType::f16},
+    {"torch", "FloatTensor", DType::f32},
+    {"torch", "DoubleTensor", DType::f64},
+    {"torch", "ByteTensor", DType::u8},
+    {"torch", "CharTensor", DType::i8},
+    {"torch", "ShortTensor", DType::i16},
+    {"torch", "IntTensor", DType::i32},
+    {"torch", "LongTensor", DType::i64},
+    {"torch.cuda", "HalfTensor", DType::f16},
+    {"torch.cuda", "FloatTensor", DType::f32},
+    {"torch.cuda", "DoubleTensor", DType::f64},
+    {"torch.cuda", "LongTensor", DType::i64},
 };
 
 /// How many elements a tensor reaches over, from the first that its offset counts from; nothing
@@ -108,33 +117,6 @@ std::optional<int64_t> reach_of(const Pickle::StridedTensor& tensor) {
   }
   if (tensor.offset < 0 || last == INT64_MAX) return std::nullopt;
   return last + 1;
-}
-
-/// For a tensor whose offset counts from the view's first element.
-void check_lies_in_storage(const Pickle::StridedTensor& tensor, const Pickle::Storage& storage) {
-  const auto count = element_count(tensor.shape);
-  const int64_t available = storage.view_count;
-  if (!count || *count > available) {
-    fail(ErrorCode::model, "a tensor of {} does not fit into its storage of {} elements",
-         to_string(tensor.shape), available);
-  }
-  if (*count == 0) return;
-  const auto reach = reach_of(tensor);
-  if (!reach || *reach > available) {
-    fail(ErrorCode::model,
-         "a tensor of {} with offset {} and strides [{}] leaves its storage of {} elements",
-         to_string(tensor.shape), tensor.offset, fmt::join(tensor.strides, ", "), available);
-  }
-}
-
-void check_lies_in_storage(const Pickle::Storage& view) {
-  const bool fits = view.view_offset >= 0 && view.view_count >= 0 &&
-                    view.view_count <= view.count &&
-                    view.view_offset <= view.count - view.view_count;
-  if (!fits) {
-    fail(ErrorCode::model, "a view of {} elements from {} on leaves its storage of {} elements",
-         view.view_count, view.view_offset, view.count);
-  }
 }
 
 class Machine {
@@ -243,7 +225,7 @@ class Machine {
         expect<Pickle::Dict>(top(), "a dict");
         return;
       case Opcode::binpersid:
-        return push_storage(expect<Pickle::Sequence>(pop(), "a storage's tuple").items);
+        return push_persistent(pop());
 
       case Opcode::stop:
         break;
@@ -425,6 +407,12 @@ class Machine {
     return numbers;
   }
 
+  /// What lies beside the pickle: storages, by a tuple; in tar files tensors, by a key.
+  void push_persistent(Id id) {
+    if (const auto* key = result_.as<std::string_view>(id)) return push(Pickle::Reference{*key});
+    push_storage(expect<Pickle::Sequence>(id, "a storage's tuple").items);
+  }
+
   /// ("storage", type, key, device, count[, view]), where view is None or (key, offset, count)
   void push_storage(const std::vector<Id>& fields) {
     if (fields.size() < 5 || fields.size() > 6 ||
@@ -467,6 +455,32 @@ class Machine {
 };
 
 }  // namespace
+
+void check_lies_in_storage(const Pickle::StridedTensor& tensor, const Pickle::Storage& storage) {
+  const auto count = element_count(tensor.shape);
+  const int64_t available = storage.view_count;
+  if (!count || *count > available) {
+    fail(ErrorCode::model, "a tensor of {} does not fit into its storage of {} elements",
+         to_string(tensor.shape), available);
+  }
+  if (*count == 0) return;
+  const auto reach = reach_of(tensor);
+  if (!reach || *reach > available) {
+    fail(ErrorCode::model,
+         "a tensor of {} with offset {} and strides [{}] leaves its storage of {} elements",
+         to_string(tensor.shape), tensor.offset, fmt::join(tensor.strides, ", "), available);
+  }
+}
+
+void check_lies_in_storage(const Pickle::Storage& view) {
+  const bool fits = view.view_offset >= 0 && view.view_count >= 0 &&
+                    view.view_count <= view.count &&
+                    view.view_offset <= view.count - view.view_count;
+  if (!fits) {
+    fail(ErrorCode::model, "a view of {} elements from {} on leaves its storage of {} elements",
+         view.view_count, view.view_offset, view.count);
+  }
+}
 
 Pickle unpickle(std::span<const std::byte> bytes, size_t max_values) {
   return Machine(bytes, max_values).run();

@@ -56,6 +56,10 @@ struct Pickle {
     Shape shape;
     std::vector<int64_t> strides;
   };
+  /// A tensor that is described beside the pickle, as in tar files (legacy_tar.h).
+  struct Reference {
+    std::string_view key;
+  };
   /// The functions that a pickle may call.
   enum class Function : uint8_t {
     ordered_dict,
@@ -67,7 +71,7 @@ struct Pickle {
   };
 
   using Value = std::variant<None, bool, int64_t, double, std::string_view, Sequence, Dict, Storage,
-                             StridedTensor, Function, DType>;
+                             StridedTensor, Reference, Function, DType>;
 
   std::deque<Value> values;
   Id root = 0;
@@ -80,6 +84,13 @@ struct Pickle {
   }
 };
 
+/// Convolutions have 4; a shape is copied by each tensor, so that it must not grow.
+constexpr size_t kMaxDimensions = 8;
+
+/// The most tensors in a file: the largest checkpoints have 9000. Each may take 200 bytes beyond a
+/// value's.
+constexpr size_t kMaxTensors = size_t{1} << 16;
+
 /// The longest pickle that is run. That of RealESRGAN_x4plus, 702 tensors, has 0.1 MB; a checkpoint
 /// of a transformer with its optimiser's state 2 MB.
 constexpr size_t kMaxPickleBytes = 8 << 20;
@@ -88,6 +99,12 @@ constexpr size_t kMaxPickleBytes = 8 << 20;
 /// state makes about 250,000. Twice that takes 60 MB here, and no more than that whatever the file
 /// says.
 constexpr size_t kMaxPickleValues = size_t{1} << 19;
+
+/// Error{model} unless each element of a tensor, whose offset counts from the view's first element,
+/// lies within the storage's view, and there are no more of them than the view has.
+void check_lies_in_storage(const Pickle::StridedTensor& tensor, const Pickle::Storage& storage);
+/// Error{model} unless the storage's view lies within the storage.
+void check_lies_in_storage(const Pickle::Storage& view);
 
 /// Runs the pickle of protocol 2 to 5, by Python 2 or 3, that `bytes` begin with. Error{model}
 /// where it is damaged, asks for a name or an opcode that tensors do not need, describes a tensor

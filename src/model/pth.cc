@@ -102,7 +102,7 @@ class Storages {
 
 }  // namespace
 
-StateDict read_pth(std::span<const std::byte> file) {
+StateDict read_pth(std::span<const std::byte> file, const CheckOutline& check) {
   const ZipArchive archive(file);
   const std::string folder = folder_of(archive);
   refuse_torchscript(archive, folder);
@@ -112,8 +112,9 @@ StateDict read_pth(std::span<const std::byte> file) {
 
   MemoryBudget budget(file.size());
   Storages storages(archive, folder, budget);
-  return weights_in(pickle, order, budget,
-                    [&](const Pickle::Storage& storage) { return storages.find(storage); });
+  return weights_in(
+      pickle, order, budget, [&](const Pickle::Storage& storage) { return storages.find(storage); },
+      check);
 }
 
 }  // namespace upres

@@ -12,6 +12,6 @@ namespace upres {
 /// The weights in a file of torch.save(). Names are the file's, under the wrapper that it has
 /// (params_ema, params, ...); tensors are contiguous, in the file's element types. What is not a
 /// tensor is passed over. Error{model} where the file is damaged, hostile or holds no weights.
-StateDict read_pth(std::span<const std::byte> file);
+StateDict read_pth(std::span<const std::byte> file, const CheckOutline& check = accept_any);
 
 }  // namespace upres

@@ -15,7 +15,7 @@ namespace upres {
 
 /// The tensors in the order of their bytes. Error{model} where the header does not describe the
 /// file exactly: tensors lie in the data without overlaps and without gaps.
-StateDict read_safetensors(std::span<const std::byte> file);
+StateDict read_safetensors(std::span<const std::byte> file, const CheckOutline& check = accept_any);
 
 /// Writes a file, whole or not at all, of all tensors as they are, with `metadata` in its header.
 /// Tensors of larger elements come first, so that all are aligned. Error{output} on failure.

@@ -2,6 +2,7 @@
 // Named weights, as a model file holds them.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -30,5 +31,13 @@ class StateDict {
   std::vector<std::pair<std::string, Tensor>> entries_;
   std::unordered_map<std::string, size_t> index_;
 };
+
+/// Asked by a reader before it reads tensors' elements, with outlines of the tensors (names, types,
+/// shapes): throws Error{model} where they are not wanted, so that no time and memory go into a
+/// file that is refused anyway.
+using CheckOutline = std::function<void(const StateDict& outline)>;
+
+/// Takes every file.
+inline void accept_any(const StateDict&) {}
 
 }  // namespace upres

@@ -126,6 +126,19 @@ Tensor contiguous(const Pickle::StridedTensor& tensor, const Pickle::Storage& st
   return Tensor(storage.dtype, tensor.shape, std::move(buffer));
 }
 
+/// The tensors of a dict under their names, each as `make(tensor, storage)` has it.
+template <typename Make>
+StateDict tensors_of(const Pickle& pickle, const Pickle::Dict& dict, const Make& make) {
+  StateDict tensors;
+  for (const auto& [key, value] : dict.entries) {
+    const auto* name = pickle.as<std::string_view>(key);
+    const auto* tensor = pickle.as<Pickle::StridedTensor>(value);
+    if (!name || !tensor) continue;
+    tensors.add(std::string(*name), make(*tensor, *pickle.as<Pickle::Storage>(tensor->storage)));
+  }
+  return tensors;
+}
+
 }  // namespace
 
 MemoryBudget::MemoryBudget(size_t file_bytes)
@@ -142,16 +155,14 @@ void MemoryBudget::spend(uint64_t size_bytes) {
 }
 
 StateDict weights_in(const Pickle& pickle, ByteOrder order, MemoryBudget& budget,
-                     const FindStorage& find_storage) {
-  StateDict weights;
-  for (const auto& [key, value] : weights_of(pickle).entries) {
-    const auto* name = pickle.as<std::string_view>(key);
-    const auto* tensor = pickle.as<Pickle::StridedTensor>(value);
-    if (!name || !tensor) continue;
-    const auto& storage = *pickle.as<Pickle::Storage>(tensor->storage);
-    weights.add(std::string(*name), contiguous(*tensor, storage, order, budget, find_storage));
-  }
-  return weights;
+                     const FindStorage& find_storage, const CheckOutline& check) {
+  const Pickle::Dict& dict = weights_of(pickle);
+  check(tensors_of(pickle, dict, [](const auto& tensor, const auto& storage) {
+    return Tensor::outline(storage.dtype, tensor.shape);
+  }));
+  return tensors_of(pickle, dict, [&](const auto& tensor, const auto& storage) {
+    return contiguous(tensor, storage, order, budget, find_storage);
+  });
 }
 
 }  // namespace upres

@@ -40,7 +40,9 @@ using FindStorage = std::function<std::span<const std::byte>(const Pickle::Stora
 /// A prefix that all names share, such as the "generator." of a PyTorch Lightning checkpoint,
 /// stays: "model." is also how ESRGAN of 2018 names its layers, and among "generator." and
 /// "discriminator." only an architecture knows its own.
+///
+/// `check` is asked before the first storage is looked for.
 StateDict weights_in(const Pickle& pickle, ByteOrder order, MemoryBudget& budget,
-                     const FindStorage& find_storage);
+                     const FindStorage& find_storage, const CheckOutline& check);
 
 }  // namespace upres

@@ -8,6 +8,9 @@
 namespace upres {
 namespace {
 
+// An entry for each tensor: the largest checkpoints have 9000.
+constexpr zip_int64_t kMaxEntries = 1 << 15;
+
 /// libzip's description of a failure.
 class ZipError {
  public:
@@ -43,6 +46,9 @@ ZipArchive::ZipArchive(std::span<const std::byte> bytes) {
     fail(ErrorCode::model, "the zip archive is damaged: {}", error.text());
   }
   const zip_int64_t count = zip_get_num_entries(archive_.get(), 0);
+  if (count > kMaxEntries) {
+    fail(ErrorCode::model, "the zip archive has {} entries, far beyond any network", count);
+  }
   for (zip_uint64_t i = 0; i < zip_uint64_t(count); ++i) {
     const char* name = zip_get_name(archive_.get(), i, 0);
     if (!name) fail(ErrorCode::model, "the zip archive has an entry without a name");
@@ -79,8 +85,9 @@ Buffer ZipArchive::read(std::string_view name) const {
   std::byte beyond;
   if (zip_fread(entry.get(), content.data(), *size) != zip_int64_t(*size) ||
       zip_fread(entry.get(), &beyond, 1) != 0) {
+    const bool whole = zip_error_code_zip(zip_file_get_error(entry.get())) == ZIP_ER_OK;
     fail(ErrorCode::model, "the zip archive's entry {} is damaged: {}", name,
-         zip_file_strerror(entry.get()));
+         whole ? "it has another size than it claims" : zip_file_strerror(entry.get()));
   }
   return content;
 }

@@ -123,7 +123,17 @@ Tensor Tensor::from_floats(Shape shape, std::span<const float> values) {
   return Tensor(DType::f32, std::move(shape), std::move(buffer));
 }
 
+Tensor Tensor::outline(DType dtype, Shape shape) {
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.shape_ = std::move(shape);
+  tensor.count_ = element_count(tensor.shape_).value_or(-1);
+  UPRES_ASSERT(tensor.count_ >= 0, "a tensor has a number of elements");
+  return tensor;
+}
+
 std::span<const std::byte> Tensor::bytes() const {
+  UPRES_ASSERT(buffer_ || count_ == 0, "an outline has no elements");
   return buffer_ ? std::span(buffer_->data(), buffer_->size_bytes()) : std::span<const std::byte>{};
 }
 

@@ -53,6 +53,9 @@ class Tensor {
   Tensor(DType dtype, Shape shape, Buffer buffer);
   /// A float32 tensor of `values`.
   static Tensor from_floats(Shape shape, std::span<const float> values);
+  /// A tensor of which only type and shape are known: its elements must not be asked for. `shape`
+  /// has a number of elements.
+  static Tensor outline(DType dtype, Shape shape);
 
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }

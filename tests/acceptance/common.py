@@ -18,6 +18,10 @@ X4PLUS = DATA / "weights/rrdb/realesrgan-x4plus.bin"
 ANIME_6B = DATA / "weights/rrdb/RealESRGAN_x4plus_anime_6B.pth"
 REAL = DATA / "sr-sets/RealSRSet"
 
+MOST_MB = 100    # that a refused model file may leave resident, which is held to
+MOST_MS = 100    # and take, which tests print: machines are noisy
+MOST_S = 1       # what they hold it to instead
+
 SKIPPED = 77  # the exit code that tells ctest so
 
 
@@ -34,6 +38,26 @@ def upres(*arguments, **options):
     """Runs the program; the result has returncode, stdout, stderr."""
     return subprocess.run([UPRES, *map(str, arguments)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, **options)
+
+
+# A process begins with the peak of the one that starts it, so a small one has to.
+MEASURE = """
+import os, sys, time
+began = time.monotonic()
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
+took_ms = 1000 * (time.monotonic() - began)
+print(os.waitstatus_to_exitcode(status), took_ms, usage.ru_maxrss / 1024, file=sys.stderr)
+"""
+
+
+def measured(*arguments):
+    """Runs the program; its exit code, output, errors, milliseconds and peak resident MB."""
+    done = subprocess.run([sys.executable, "-ISc", MEASURE, UPRES, *map(str, arguments)],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                          check=True, timeout=60)
+    errors, _, figures = done.stderr.rstrip().rpartition("\n")
+    code, took_ms, peak_mb = figures.split()
+    return int(code), done.stdout, errors, float(took_ms), float(peak_mb)
 
 
 def upscale(source, target, *arguments):

@@ -84,6 +84,8 @@ TEST_P(Conformance, EveryNetworkAtManySizesEqualsTheUnfusedReference) {
       {"srvgg 16x3 x4", test::srvgg(random_, 16, 3, 4)},
       {"srvgg 24x2 x2, channels no multiple of a vector", test::srvgg(random_, 24, 2, 2)},
       {"srvgg 5x1 x3", test::srvgg(random_, 5, 1, 3)},
+      {"srvgg 16x1 x4 to x2", test::srvgg(random_, 16, 1, 4, Resize{1, 2})},
+      {"srvgg 16x1 x4 to x3", test::srvgg(random_, 16, 1, 4, Resize{3, 4})},
       {"rrdbnet 32/16 x4", test::rrdbnet(random_, 32, 16, 1)},
       {"rrdbnet 8/4 x4, slices no multiple of a vector", test::rrdbnet(random_, 8, 4, 2)},
       {"rrdbnet 16/16 x2", test::rrdbnet(random_, 16, 16, 1, 2)},

@@ -11,6 +11,7 @@ import pickle
 import pickletools
 import struct
 import sys
+import tarfile
 import types
 import zipfile
 
@@ -29,6 +30,7 @@ def declare(module, kind, name):
 
 
 HALF_STORAGE = declare("torch", "class", "HalfStorage")  # what the golden files hold
+HALF_TENSOR = declare("torch", "class", "HalfTensor")
 REBUILD_V1 = declare("torch._utils", "function", "_rebuild_tensor")
 REBUILD_V2 = declare("torch._utils", "function", "_rebuild_tensor_v2")
 
@@ -140,8 +142,67 @@ def legacy_file(weights, old):
     return b"".join(parts)
 
 
+class Referring(pickle.Pickler):
+    """Tensors as references by key, which legacy_tar_file() describes elsewhere."""
+
+    def persistent_id(self, obj):
+        return obj.storage.key if isinstance(obj, Tensor) else None
+
+
+def legacy_tar_file(weights):
+    """Every storage with a view of it, which its tensor is over."""
+    tensors = tensors_of(weights, True)
+    state = io.BytesIO()
+    Referring(state, 2).dump(tensors)
+    storages, descriptions, views = [pickled(len(tensors))], [pickled(len(tensors))], []
+    for tensor in tensors.values():
+        key, count = int(tensor.storage.key), tensor.storage.count
+        view = key + len(tensors)
+        _, (_, offset, shape, strides) = tensor.__reduce__()
+        storages += [pickled((key, "cpu", HALF_STORAGE)), struct.pack("<q", count),
+                     tensor.storage.content]
+        views.append((view, key, 0, count))
+        descriptions += [pickled((key, view, HALF_TENSOR)), struct.pack("<ii", len(shape), 0),
+                         struct.pack(f"<{len(shape)}q", *shape),
+                         struct.pack(f"<{len(shape)}q", *strides), struct.pack("<q", offset)]
+    members = {"sys_info": pickled({"protocol_version": 1000, "little_endian": True}),
+               "pickle": as_python_2(state.getvalue()), "tensors": b"".join(descriptions),
+               "storages": b"".join(storages + [pickled(views)])}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            info.mtime = 1484000000.25  # no whole second, so that a header of PAX's comes before
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+LAYER_TYPES = {"Convolution": 6, "Input": 16, "PReLU": 23, "Split": 33, "BinaryOp": 40,
+               "Interp": 50, "PixelShuffle": 69}
+
+
+def binary_param(param):
+    """A .param file of ncnn as its ncnn2mem writes it in binary."""
+    lines = param.decode().splitlines()
+    words, blobs = [7767517, *map(int, lines[1].split())], {}
+    for line in lines[2:]:
+        kind, _, inputs, outputs, *rest = line.split()
+        count = int(inputs) + int(outputs)
+        words += [LAYER_TYPES[kind], int(inputs), int(outputs)]
+        words += [blobs.setdefault(blob, len(blobs)) for blob in rest[:count]]
+        for parameter in rest[count:]:
+            key, value = parameter.split("=")
+            is_float = "." in value
+            words += [int(key), *struct.unpack("<i", struct.pack("<f", float(value)))] if is_float \
+                else [int(key), int(value)]
+        words.append(-233)
+    return struct.pack(f"<{len(words)}i", *words)
+
+
 def ncnn_files():
-    """A network of the SRVGG family, two convolutions, scale 2; a zero byte between the files."""
+    """A network of the SRVGG family, two convolutions, scale 2: the length of the .param, the .param,
+    as text and in binary, the .bin."""
     layers = ["Input in 0 1 data", "Split split 1 2 data data_0 data_1",
               "Convolution conv_a 1 1 data_1 a 0=4 1=3 4=1 5=1 6=108", "PReLU slopes_a 1 1 a b 0=4",
               "Convolution conv_b 1 1 b c 0=12 1=3 4=1 5=1 6=432",
@@ -152,8 +213,10 @@ def ncnn_files():
     half = struct.pack("<I", 0x01306B47)
     for tag, size in ((bytes(4), 4), (half, 2)):
         ones = b"\0\0\x80\x3f" if size == 4 else b"\0\x3c"
-        yield (param + b"\0" + tag + ones * 108 + b"\0\0\x80\x3f" * 8 + tag + ones * 432 +
-               b"\0\0\x80\x3f" * 12)
+        weights = (tag + ones * 108 + b"\0\0\x80\x3f" * 8 + tag + ones * 432 +
+                   b"\0\0\x80\x3f" * 12)
+        for graph in (param, binary_param(param)):
+            yield struct.pack("<I", len(graph)) + graph + weights
 
 
 def seeds():
@@ -169,6 +232,8 @@ def seeds():
     yield "pth", "deflated", zip_file(weights, zipfile.ZIP_DEFLATED, "big")
     yield "legacy_pth", "python3", legacy_file(weights, False)
     yield "legacy_pth", "python2", legacy_file(weights, True)
+    yield "legacy_tar", "whole", legacy_tar_file(weights)
+    yield "legacy_tar", "few", legacy_tar_file(few)
     for network in ("tiny_srvgg_x2", "tiny_srvgg_relu_x3", "tiny_rrdb_x4", "tiny_rrdb_x2"):
         yield "safetensors", network, (GOLDEN / f"{network}.weights.safetensors").read_bytes()
     for i, files in enumerate(ncnn_files()):

@@ -27,6 +27,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size_bytes) {
   return upres::fuzz::run(data, size_bytes, [](std::span<const std::byte> bytes) {
     const upres::Pickle pickle = upres::unpickle(bytes);
     upres::MemoryBudget budget(bytes.size());
-    upres::weights_in(pickle, upres::ByteOrder::big, budget, upres::zeros);
+    upres::weights_in(pickle, upres::ByteOrder::big, budget, upres::zeros, upres::accept_any);
   });
 }

@@ -34,6 +34,14 @@ TEST(Footprint, PixelUnshuffleMultipliesTheHaloAndAligns) {
   EXPECT_EQ(x1.halo, 76);
 }
 
+TEST(Footprint, ResizeReachesOnePixelFurther) {
+  Random random(1);
+  const Footprint half = footprint(test::srvgg(random, 4, 16, 4, Resize{1, 2}));
+  EXPECT_EQ(half.halo, 19);
+  EXPECT_EQ(half.alignment, 1);
+  EXPECT_EQ(footprint(test::srvgg(random, 4, 16, 4, Resize{3, 4})).halo, 19);
+}
+
 TEST(FlopsPerPixel, OfX4plusAndAnimevideov3AreTheKnownOnes) {
   Random random(1);
   EXPECT_NEAR(flops_per_pixel(test::rrdbnet(random, 64, 32, 23)), 2 * 17926848.0, 1);

@@ -39,6 +39,9 @@ TEST(Graph, FollowsChannelsAndScaleThroughEveryOperator) {
   EXPECT_EQ(graph.value(shuffled).channels, 3);
   const ValueId both = graph.add("d", Concat{}, {shuffled, shuffled});
   EXPECT_EQ(graph.value(both).channels, 6);
+  const ValueId resized = graph.add("e", Resize{1, 3}, {both});
+  EXPECT_EQ(graph.value(resized).channels, 6);
+  EXPECT_EQ(graph.value(resized).scale, (Ratio{2, 1}));
 }
 
 TEST(Graph, RefusesInputsThatDoNotFitAndNamesTheLayer) {

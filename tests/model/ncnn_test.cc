@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <sstream>
+
 #include "base/half.h"
+#include "graph/structure.h"
 #include "model/architecture.h"
 #include "support.h"
 
@@ -113,11 +117,20 @@ TEST(Ncnn, ReadsWeightsOfHalfPrecisionWithTheirPadding) {
   EXPECT_EQ(weights.find("conv.bias")->to_floats(), std::vector<float>{0.1f});
 }
 
+TEST(Ncnn, ReadsWeightsTaggedAsRaw) {
+  const std::string bin = raw<uint32_t>({0x0002C056}) + floats(54, 3) + floats(2, 4);
+  const StateDict weights = read({"Input in 0 1 data", kConv}, bin).weights;
+  EXPECT_EQ(weights.find("conv.weight")->to_floats(), std::vector<float>(54, 3));
+  EXPECT_EQ(weights.find("conv.bias")->to_floats(), std::vector<float>(2, 4));
+}
+
 TEST(Ncnn, RefusesOtherWeightTypes) {
   EXPECT_PRED_FORMAT2(testing::IsSubstring, "layer conv (Convolution) has int8 weights",
                       refusal_of(kConv, raw<uint32_t>({0x000D4B38})));
-  EXPECT_PRED_FORMAT2(testing::IsSubstring, "has weights of type 0x0002C056",
-                      refusal_of(kConv, raw<uint32_t>({0x0002C056})));
+  EXPECT_PRED_FORMAT2(
+      testing::IsSubstring,
+      "has weights quantised by a table (tag 0x00000001), which upres does not read",
+      refusal_of(kConv, raw<uint32_t>({1})));
 }
 
 TEST(Ncnn, RefusesOperatorsAndParametersItDoesNotRun) {
@@ -141,8 +154,12 @@ TEST(Ncnn, RefusesOperatorsAndParametersItDoesNotRun) {
          "has 55 weights, which are not 2x3x3x3");
   expect("Convolution conv 1 1 data out 0=-2 1=3 4=1 5=1 6=54", "which are not -2x3x3x3");
   expect("Convolution conv 1 1 data out 0=2 1=3 4=1 6=54", "has biases 0, upres runs only 1");
-  expect("Interp resize 1 1 data out 0=2 1=2.0 2=2.0", "resizes by 2 with method 2");
-  expect("Interp resize 1 1 data out 0=1 1=1.5 2=1.5", "resizes by 1.5 with method 1");
+  expect("Interp resize 1 1 data out 0=2 1=2.0 2=2.0", "resizes by 2 x 2 with method 2");
+  expect("Interp resize 1 1 data out 0=1 1=1.5 2=1.5", "resizes by 1.5 x 1.5 with method 1");
+  expect("Interp resize 1 1 data out 0=3 1=0.5 2=0.25", "resizes by 0.5 x 0.25 with method 3");
+  expect("Interp resize 1 1 data out 0=3 1=0.501 2=0.501", "resizes by 0.501 x 0.501");
+  expect("Interp resize 1 1 data out 0=3 1=-0.5 2=-0.5", "resizes by -0.5 x -0.5");
+  expect("Interp resize 1 1 data out 0=3 1=0.5 2=0.5 6=1", "has align_corner 1");
   expect("Interp resize 1 1 data out 0=1 1=inf 2=inf", "'inf' stands where a number belongs");
   expect("Interp resize 1 1 data out 0=1 1=2.0 2=2.0 3=640", "has the parameter 3=640");
   expect("PixelShuffle shuffle 1 1 data out 0=0", "has a factor of 0");
@@ -182,6 +199,13 @@ TEST(Ncnn, RefusesGraphsThatGrowWithoutEnd) {
   EXPECT_REFUSED(read(layers), "more channels or larger pictures");
 }
 
+TEST(Ncnn, RefusesGraphsFarBeyondAnyNetwork) {
+  EXPECT_REFUSED(read_ncnn(bytes_of("7767517\n99999 9\nInput in 0 1 data\n"), {}),
+                 "99999 layers, far beyond any network");
+  EXPECT_REFUSED(read_ncnn(bytes_of("7767517\n1 1\n" + std::string(2 << 20, 'a')), {}),
+                 "bytes, far beyond any network");
+}
+
 TEST(Ncnn, RefusesWeightsOfAnotherModel) {
   EXPECT_REFUSED(read(kCompact, kCompactBin + "more"), "4 bytes of the .bin file");
   EXPECT_REFUSED(read(kCompact, kCompactBin.substr(0, 900)), "the .bin file is cut short");
@@ -204,6 +228,107 @@ TEST(Ncnn, ComesToNoHarmFromDamagedBytes) {
                                     [&](auto damaged) { read_all(bytes_of(text), damaged); });
 }
 
+// --- binary .param files ---
+
+/// A .param file in binary, as ncnn2mem makes it of text: blobs by their number among the outputs,
+/// values with a point or an exponent as floats.
+std::string binary_param(const std::vector<std::string>& layers) {
+  const std::map<std::string, uint32_t> types = {
+      {"Concat", 5},  {"Convolution", 6}, {"Eltwise", 10},     {"Input", 16},
+      {"PReLU", 23},  {"ReLU", 26},       {"Split", 33},       {"BinaryOp", 40},
+      {"Interp", 50}, {"Reorg", 55},      {"PixelShuffle", 69}};
+  std::map<std::string, uint32_t> blobs;
+  const auto value = [](const std::string& text) {
+    const bool is_float = text.find_first_of(".e") != std::string::npos;
+    return is_float ? raw<float>({std::stof(text)}) : raw<int>({std::stoi(text)});
+  };
+  std::string bytes = raw<uint32_t>({7767517, uint32_t(layers.size()), 99});
+  for (const std::string& line : layers) {
+    std::istringstream words(line);
+    std::string type, name, word;
+    uint32_t inputs = 0, outputs = 0;
+    words >> type >> name >> inputs >> outputs;
+    bytes += raw<uint32_t>({types.at(type), inputs, outputs});
+    for (; inputs > 0; --inputs) {
+      words >> word;
+      bytes += raw<uint32_t>({blobs.at(word)});
+    }
+    for (; outputs > 0; --outputs) {
+      words >> word;
+      const auto number = uint32_t(blobs.size());
+      bytes += raw<uint32_t>({blobs.emplace(word, number).first->second});
+    }
+    while (words >> word) {
+      const size_t equals = word.find('=');
+      bytes += raw<int>({std::stoi(word.substr(0, equals))});
+      std::istringstream values(word.substr(equals + 1));
+      while (std::getline(values, word, ',')) bytes += value(word);
+    }
+    bytes += raw<int>({-233});
+  }
+  return bytes;
+}
+
+std::vector<uint64_t> hashes_of(std::string_view param, std::string_view bin) {
+  return structure_hashes(read_ncnn(bytes_of(param), bytes_of(bin)).graph);
+}
+
+TEST(NcnnBinary, IsTheSameGraphAsText) {
+  EXPECT_EQ(hashes_of(binary_param(kCompact), kCompactBin),
+            hashes_of(param(kCompact), kCompactBin));
+  EXPECT_EQ(recognised(read_ncnn(bytes_of(binary_param(kCompact)), bytes_of(kCompactBin)))
+                .network.architecture,
+            "SRVGGNetCompact 4 features, 0 convolutions, PReLU");
+  // Every operator, numbers of both kinds, arrays.
+  const std::vector<std::string> others = {
+      "Input in 0 1 data 0=8 1=8 2=3",
+      "Reorg unshuffle 1 1 data a 0=2 1=0",
+      "Split split 1 2 a a_0 a_1",
+      "Convolution conv 1 1 a_0 b 0=12 1=3 4=1 5=1 6=1296 9=2 -23310=1,2.000000e-01 "
+      "-23330=4,3,8,8,12",
+      "Eltwise mix 2 1 b a_1 c 0=1 -23301=2,2.000000e-01,1.000000e+00",
+      "BinaryOp half 1 1 c d 0=2 1=1 2=5.000000e-01",
+      "ReLU leaky 1 1 d e 0=1.000000e-01",
+      "Concat both 1 1 e f 0=0",
+      "Interp last 1 1 f g 0=3 1=7.500000e-01 2=7.500000e-01"};
+  const std::string bin = tagged_floats(1296, 1) + floats(12, 1);
+  EXPECT_EQ(hashes_of(binary_param(others), bin), hashes_of(param(others), bin));
+}
+
+TEST(NcnnBinary, CallsLayersAndBlobsByTheirNumbers) {
+  // A layer of a type, without blobs, and what follows.
+  const auto refusal_of = [](uint32_t type, const std::string& parameters) {
+    const std::string bytes = raw<uint32_t>({7767517, 2, 2, 16, 0, 1, 0}) + raw<int>({-233}) +
+                              raw<uint32_t>({type, 1, 1, 0, 1}) + parameters + raw<int>({-233});
+    return refusal([&] { read_ncnn(bytes_of(bytes), {}); });
+  };
+  EXPECT_EQ(refusal_of(30, {}), "layer 1 (Sigmoid) is an operator that upres does not run");
+  EXPECT_EQ(refusal_of(256, {}), "layer 1 (type 256) is an operator that upres does not run");
+  EXPECT_EQ(refusal_of(26, raw<int>({7, 16})),
+            "layer 1 (ReLU) has the parameter 7=0x10, which upres does not know");
+  EXPECT_EQ(refusal_of(26, raw<int>({-23305, 2, 1, 255})),
+            "layer 1 (ReLU) has the parameter -23305=0x1,0xff, which upres does not know");
+  EXPECT_EQ(refusal_of(26, raw<int>({0, 0x7fc00000})), "layer 1 (ReLU) has the parameter 0=nan");
+  EXPECT_EQ(refusal_of(26, raw<int>({-23409, 1, 97})),
+            "layer 1 (ReLU) has a text as parameter, which upres does not know");
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "cut short", refusal_of(26, raw<int>({-23305, -1})));
+}
+
+TEST(NcnnBinary, RefusesImpossibleCounts) {
+  EXPECT_REFUSED(read_ncnn(bytes_of(raw<uint32_t>({7767517, 1u << 31, 1})), {}),
+                 "2147483648 layers, far beyond any network");
+  EXPECT_REFUSED(read_ncnn(bytes_of(raw<uint32_t>({7767517, 1, 1, 16, UINT32_MAX, 1})), {}),
+                 "cut short");
+  EXPECT_REFUSED(read_ncnn(bytes_of(binary_param(kCompact) + "more"), bytes_of(kCompactBin)),
+                 "4 bytes follow the last layer");
+}
+
+TEST(NcnnBinary, IsRefusedCutAnywhereAndComesToNoHarmFromDamage) {
+  const auto read_all = [](auto bytes) { recognised(read_ncnn(bytes, bytes_of(kCompactBin))); };
+  expect_refused_at_every_length(binary_param(kCompact), read_all);
+  expect_no_harm_from_damaged_bytes(binary_param(kCompact), read_all);
+}
+
 // --- recognising ---
 
 TEST(Ncnn, GraphsAreRecognisedAndGetThePublishedNames) {
@@ -214,6 +339,26 @@ TEST(Ncnn, GraphsAreRecognisedAndGetThePublishedNames) {
   EXPECT_EQ(result.weights.find("body.0.bias")->to_floats()[0], 1);
   EXPECT_EQ(result.weights.find("body.1.weight")->to_floats()[0], 0.25f);
   EXPECT_EQ(result.weights.find("body.2.bias")->to_floats()[0], 2);
+}
+
+/// kCompact with a last layer that resizes by `factor`.
+std::vector<std::string> compact_resized(const std::string& factor) {
+  std::vector<std::string> layers = compact_with(7, "BinaryOp sum 2 1 d e f");
+  layers.push_back(fmt::format("Interp last 1 1 f output 0=3 1={0} 2={0}", factor));
+  return layers;
+}
+
+TEST(Ncnn, ALastLayerThatResizesBelongsToTheNetwork) {
+  const auto network = [](const std::string& factor) {
+    return recognised(read(compact_resized(factor), kCompactBin)).network;
+  };
+  const Network halved = network("5.000000e-01");
+  EXPECT_EQ(halved.architecture,
+            "SRVGGNetCompact 4 features, 0 convolutions, PReLU, x2 resized by 1/2");
+  EXPECT_EQ(halved.graph.scale(), 1);
+  EXPECT_EQ(network("1.500000e+00").graph.scale(), 3);
+  EXPECT_REFUSED(network("7.500000e-01"), "layer last (resize) does not fit");
+  EXPECT_REFUSED(network("3.333333e-01"), "layer last (resize) does not fit");
 }
 
 TEST(Ncnn, TheGraphTellsReluFromLeakyRelu) {

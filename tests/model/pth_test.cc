@@ -9,6 +9,8 @@
 namespace upres {
 namespace {
 
+constexpr auto read_all = [](std::span<const std::byte> file) { read_pth(file); };
+
 StateDict read(const std::string& file) {
   return read_pth(bytes_of(file));
 }
@@ -286,12 +288,31 @@ TEST(Pth, RefusesTwoTensorsOfOneName) {
                  "two tensors are called w");
 }
 
+TEST(Pth, RefusesByNamesAndShapesBeforeStoragesAreRead) {
+  const auto not_wanted = [](const StateDict& outline) {
+    fail(ErrorCode::model, "{} of {} {}", outline.begin()->first,
+         to_string(outline.begin()->second.shape()), name(outline.begin()->second.dtype()));
+  };
+  const std::string without_storage = zip_of({{"a/data.pkl", pickled({six_floats("w")})}}, false);
+  EXPECT_REFUSED(read_pth(bytes_of(without_storage), not_wanted), "w of 2x3 float32");
+}
+
+TEST(Pth, AsksForConsentBeforeStoragesAreRead) {
+  const auto not_wanted = [](const StateDict& outline) {
+    const auto& [tensor_name, tensor] = *outline.begin();
+    fail(ErrorCode::model, "{} of {} {}", tensor_name, to_string(tensor.shape()),
+         name(tensor.dtype()));
+  };
+  const std::string without_storage = zip_of({{"a/data.pkl", pickled({six_floats("w")})}});
+  EXPECT_REFUSED(read_pth(bytes_of(without_storage), not_wanted), "w of 2x3 float32");
+}
+
 TEST(Pth, IsRefusedCutAnywhere) {
-  expect_refused_at_every_length(small_file(), read_pth);
+  expect_refused_at_every_length(small_file(), read_all);
 }
 
 TEST(Pth, ComesToNoHarmFromDamagedBytes) {
-  expect_no_harm_from_damaged_bytes(small_file(), read_pth);
+  expect_no_harm_from_damaged_bytes(small_file(), read_all);
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 namespace upres {
 namespace {
 
+constexpr auto read_all = [](std::span<const std::byte> file) { read_safetensors(file); };
+
 /// A file of this header and data.
 std::string file_of(const std::string& header, const std::string& data) {
   return raw<uint64_t>({header.size()}) + header + data;
@@ -38,6 +40,13 @@ TEST(Safetensors, ReadsTensorsInTheOrderOfTheirBytes) {
   EXPECT_EQ(weights.find("a")->dtype(), DType::f16);
   EXPECT_EQ(weights.find("a")->shape(), (Shape{2, 1}));
   EXPECT_EQ(weights.find("a")->to_floats(), (std::vector<float>{1, -2}));
+}
+
+TEST(Safetensors, AsksForConsentBeforeElementsAreRead) {
+  const auto not_wanted = [](const StateDict& outline) {
+    fail(ErrorCode::model, "not wanted: {}", outline.begin()->first);
+  };
+  EXPECT_REFUSED(read_safetensors(bytes_of(file_of(kHeader, "")), not_wanted), "not wanted: b");
 }
 
 TEST(Safetensors, ReadsEveryElementType) {
@@ -122,11 +131,11 @@ TEST(Safetensors, RefusesAHeaderLongerThanTheFile) {
 }
 
 TEST(Safetensors, IsRefusedCutAnywhere) {
-  expect_refused_at_every_length(file_of(kHeader, kData), read_safetensors);
+  expect_refused_at_every_length(file_of(kHeader, kData), read_all);
 }
 
 TEST(Safetensors, ComesToNoHarmFromDamagedBytes) {
-  expect_no_harm_from_damaged_bytes(file_of(kHeader, kData), read_safetensors);
+  expect_no_harm_from_damaged_bytes(file_of(kHeader, kData), read_all);
 }
 
 TEST(Safetensors, WritesWhatItReadsWithTensorsAligned) {

@@ -51,8 +51,9 @@ inline Activation random_prelu(Random& random, int channels) {
   return {Activation::Kind::prelu, *random.weights(channels, 0.5f)};
 }
 
-/// SRVGGNetCompact with PReLU.
-inline Graph srvgg(Random& random, int features, int convolutions, int scale) {
+/// SRVGGNetCompact with PReLU, its result resized.
+inline Graph srvgg(Random& random, int features, int convolutions, int scale,
+                   Resize resize = {1, 1}) {
   Graph graph;
   const ValueId in = graph.add_input(3);
   ValueId x = in;
@@ -64,7 +65,9 @@ inline Graph srvgg(Random& random, int features, int convolutions, int scale) {
   x = graph.add("last", random_conv(random, features, 3 * scale * scale), {x});
   x = graph.add("shuffle", PixelShuffle{scale}, {x});
   const ValueId base = graph.add("base", Upsample{scale}, {in});
-  graph.set_output(graph.add("out", Add{}, {x, base}));
+  x = graph.add("out", Add{}, {x, base});
+  if (resize.denominator != 1) x = graph.add("resize", resize, {x});
+  graph.set_output(x);
   return graph;
 }
 

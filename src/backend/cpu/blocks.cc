@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "graph/resize_taps.h"
+
 namespace upres::cpu {
 namespace {
 
@@ -120,6 +122,28 @@ void pixel_shuffle(int factor, const Blocks& in, const Blocks& out) {
 void pixel_unshuffle(int factor, const Blocks& in, const Blocks& out) {
   clear_tail(out);
   shuffle(factor, in, out, [](float& coarse, float& fine) { coarse = fine; });
+}
+
+void resize(const Resize& op, const Blocks& in, const Blocks& out) {
+  std::vector<ResizeTaps> columns;
+  for (int x = 0; x < out.width; ++x) columns.push_back(resize_taps(op, x));
+  for_each_row(out, [&](int group, int y) {
+    const ResizeTaps rows = resize_taps(op, y);
+    float* to = out.row(group, y);
+    for (const ResizeTaps& taps : columns) {
+      std::fill_n(to, out.lanes, 0.0f);
+      for (int i = 0; i < int(rows.weights.size()); ++i) {
+        const float* from = in.row(group, std::clamp(rows.first + i, 0, in.height - 1));
+        for (int j = 0; j < int(taps.weights.size()); ++j) {
+          const float* pixel =
+              from + ptrdiff_t(std::clamp(taps.first + j, 0, in.width - 1)) * in.lanes;
+          const float weight = rows.weights[size_t(i)] * taps.weights[size_t(j)];
+          for (int lane = 0; lane < in.lanes; ++lane) to[lane] += weight * pixel[lane];
+        }
+      }
+      to += out.lanes;
+    }
+  });
 }
 
 void clear_tail(const Blocks& out) {

@@ -38,6 +38,7 @@ void copy_channels(const Blocks& in, const Blocks& out, int first_channel);
 void upsample(int factor, const Blocks& in, const Blocks& out);
 void pixel_shuffle(int factor, const Blocks& in, const Blocks& out);
 void pixel_unshuffle(int factor, const Blocks& in, const Blocks& out);
+void resize(const Resize& op, const Blocks& in, const Blocks& out);
 /// Sets the lanes beyond the last channel to zero.
 void clear_tail(const Blocks& out);
 

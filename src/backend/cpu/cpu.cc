@@ -72,6 +72,7 @@ struct Run {
   void operator()(const Upsample& op) const { cpu::upsample(op.factor, in[0], out); }
   void operator()(const PixelShuffle& op) const { cpu::pixel_shuffle(op.factor, in[0], out); }
   void operator()(const PixelUnshuffle& op) const { cpu::pixel_unshuffle(op.factor, in[0], out); }
+  void operator()(const Resize& op) const { cpu::resize(op, in[0], out); }
 };
 
 class CpuProgram : public HostProgram {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/host.h"
+#include "graph/resize_taps.h"
 
 namespace upres {
 namespace {
@@ -97,8 +98,32 @@ struct Run {
   }
   void operator()(const PixelShuffle& op) const { shuffle(op.factor, out, in[0], false); }
   void operator()(const PixelUnshuffle& op) const { shuffle(op.factor, in[0], out, true); }
+  void operator()(const Resize& op) const {
+    for (int y = 0; y < out.height; ++y) {
+      const ResizeTaps rows = resize_taps(op, y);
+      for (int x = 0; x < out.width; ++x) {
+        const ResizeTaps columns = resize_taps(op, x);
+        for (int c = 0; c < out.channels; ++c) out.at(c, y, x) = sample(c, rows, columns);
+      }
+    }
+  }
 
  private:
+  /// What Resize makes of in[0]'s pixels at `rows` and `columns`.
+  float sample(int channel, const ResizeTaps& rows, const ResizeTaps& columns) const {
+    float sum = 0;
+    for (int i = 0; i < int(rows.weights.size()); ++i) {
+      const int y = std::clamp(rows.first + i, 0, in[0].height - 1);
+      float of_row = 0;
+      for (int j = 0; j < int(columns.weights.size()); ++j) {
+        const int x = std::clamp(columns.first + j, 0, in[0].width - 1);
+        of_row += in[0].at(channel, y, x) * columns.weights[size_t(j)];
+      }
+      sum += of_row * rows.weights[size_t(i)];
+    }
+    return sum;
+  }
+
   /// Moves values between `fine`, and `coarse` with factor^2 as many channels.
   static void shuffle(int factor, const Planes& fine, const Planes& coarse, bool to_coarse) {
     for (int c = 0; c < fine.channels; ++c) {

@@ -230,11 +230,16 @@ class Builder {
   Graph graph_;
 };
 
-std::variant<Network, Mismatch> build(const StateDict& weights, const Graph*) {
+std::optional<Mismatch> mismatch(const StateDict& weights) {
   const Config config = config_of(weights);
-  if (auto mismatch = compare(weights, layers_of(config))) return std::move(*mismatch);
+  if (auto found = compare(weights, layers_of(config))) return found;
   if (std::string fault = fault_of(config); !fault.empty()) return Mismatch{1, std::move(fault)};
-  return Network{description(config), Builder(weights, config).build()};
+  return std::nullopt;
+}
+
+Network build(const StateDict& weights, const Graph*) {
+  const Config config = config_of(weights);
+  return {description(config), Builder(weights, config).build()};
 }
 
 std::optional<std::vector<std::string>> layer_names(int convolutions, int slopes) {
@@ -253,6 +258,6 @@ std::optional<std::vector<std::string>> layer_names(int convolutions, int slopes
 
 }  // namespace
 
-const Architecture kRrdbNet = {"RRDBNet", with_basicsr_names, build, layer_names};
+const Architecture kRrdbNet = {"RRDBNet", with_basicsr_names, mismatch, build, layer_names};
 
 }  // namespace upres

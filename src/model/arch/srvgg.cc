@@ -8,6 +8,9 @@
 //       +-> nearest, enlarged -------------------------------------------------->-+
 //
 // PReLU has its slopes under body.1, body.3, ...; ReLU and LeakyReLU leave these numbers out.
+//
+// ncnn's files of animevideov3 for scales of 2 and 3 hold the network for 4, and resize its
+// result by a last layer (Interp of type 3 by 0.5 and 0.75).
 #include "base/error.h"
 #include "model/arch/layers.h"
 #include "model/architecture.h"
@@ -74,6 +77,15 @@ Activation activation_without_weights(const Graph* graph) {
   return {Activation::Kind::relu, {0.0f}};
 }
 
+/// What resizes the result, of a graph that ends so. Nothing where the network's scale would
+/// be no whole number.
+std::optional<Resize> resize_at_end(const Graph* graph, int scale) {
+  if (!graph || graph->nodes().empty()) return std::nullopt;
+  const auto* op = std::get_if<Resize>(&graph->nodes().back().op);
+  const bool whole = op && scale * op->numerator % op->denominator == 0;
+  return whole ? std::optional(*op) : std::nullopt;
+}
+
 /// As PyTorch calls it.
 std::string_view class_name(const Activation& activation) {
   switch (activation.kind) {
@@ -86,17 +98,22 @@ std::string_view class_name(const Activation& activation) {
   }
 }
 
-std::variant<Network, Mismatch> build(const StateDict& weights, const Graph* imported) {
+std::optional<Mismatch> mismatch(const StateDict& weights) {
   const Config config = config_of(weights);
   if (config.convolutions < 2) {
     return Mismatch{0, fmt::format("no tensor {}.weight", conv_name(config.convolutions))};
   }
-  if (auto mismatch = compare(weights, layers_of(config))) return std::move(*mismatch);
-  const int scale = config.scale();
-  if (scale == 0 || config.features == 0) {
+  if (auto found = compare(weights, layers_of(config))) return found;
+  if (config.scale() == 0 || config.features == 0) {
     return Mismatch{1, fmt::format("{} features and {} outputs, which must be 3 x a square number",
                                    config.features, config.out_channels)};
   }
+  return std::nullopt;
+}
+
+Network build(const StateDict& weights, const Graph* imported) {
+  const Config config = config_of(weights);
+  const int scale = config.scale();
   const int last = config.convolutions - 1;
   Activation activation = activation_without_weights(imported);
   Graph graph;
@@ -110,10 +127,17 @@ std::variant<Network, Mismatch> build(const StateDict& weights, const Graph* imp
   x = graph.add(conv_name(last), conv2d(weights, conv_name(last)), {x});
   x = graph.add("pixel_shuffle", PixelShuffle{scale}, {x});
   const ValueId enlarged = graph.add("upsample", Upsample{scale}, {in});
-  graph.set_output(graph.add("add", Add{}, {x, enlarged}));
-  return Network{fmt::format("SRVGGNetCompact {} features, {} convolutions, {}", config.features,
-                             config.convolutions - 2, class_name(activation)),
-                 std::move(graph)};
+  x = graph.add("add", Add{}, {x, enlarged});
+  std::string description =
+      fmt::format("SRVGGNetCompact {} features, {} convolutions, {}", config.features,
+                  config.convolutions - 2, class_name(activation));
+  if (const auto resize = resize_at_end(imported, scale)) {
+    x = graph.add("resize", *resize, {x});
+    description +=
+        fmt::format(", x{} resized by {}/{}", scale, resize->numerator, resize->denominator);
+  }
+  graph.set_output(x);
+  return {std::move(description), std::move(graph)};
 }
 
 std::optional<std::vector<std::string>> layer_names(int convolutions, int slopes) {
@@ -128,6 +152,6 @@ std::optional<std::vector<std::string>> layer_names(int convolutions, int slopes
 
 }  // namespace
 
-const Architecture kSrvggNetCompact = {"SRVGGNetCompact", nullptr, build, layer_names};
+const Architecture kSrvggNetCompact = {"SRVGGNetCompact", nullptr, mismatch, build, layer_names};
 
 }  // namespace upres
