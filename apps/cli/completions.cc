@@ -200,6 +200,7 @@ std::string for_zsh(const std::vector<CommandFacts>& table) {
               quoted("*:file:" + (words.empty() ? "_files" : "(" + joined(words) + ")")) + "\n}\n";
       continue;
     }
+    text += "  local state line\n  typeset -A opt_args\n";
     text += "  local -a commands=(" + list.substr(1) + ")\n";
     text += "  _arguments -C" + options + " \\\n    '1: :->command' '*:: :->rest'\n";
     text +=
@@ -207,7 +208,9 @@ std::string for_zsh(const std::vector<CommandFacts>& table) {
         "in\n" +
         dispatch + "    esac ;;\n  esac\n}\n";
   }
-  return text + "_upres \"$@\"\n";
+  // As a file on zsh's path its last line is run; sourced, it registers itself.
+  return text +
+         "if [[ $funcstack[1] == _upres ]]; then _upres \"$@\"; else compdef _upres upres; fi\n";
 }
 
 }  // namespace

@@ -41,8 +41,10 @@ std::vector<Wish> wishes(const DeviceChoice& choice) {
 }  // namespace
 
 void add_device_options(CLI::App& command, DeviceChoice& choice) {
-  command.add_option("-b,--backend", choice.backend, "What runs the network: auto, cpu, reference")
-      ->option_text("NAME")
+  std::string names = "auto";
+  for (const BackendInfo& backend : backends()) names += "|" + backend.name;
+  command.add_option("-b,--backend", choice.backend, "What runs the network")
+      ->option_text(names)
       ->group(kGroup);
   command.add_option("-g,--gpu", choice.gpus, "GPUs by number; -1 is short for -b cpu")
       ->option_text("N,N,...")

@@ -116,7 +116,7 @@ std::string page(const CLI::App& program) {
 }  // namespace
 
 Command add_man_command(CLI::App& program) {
-  CLI::App* parser = program.add_subcommand("man", "Print the manual page, for man -l -");
+  CLI::App* parser = program.add_subcommand("man", "Print the manual page");
   return {parser, [&program](const std::stop_token&) {
             const std::string text = page(program);
             const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
