@@ -20,7 +20,7 @@
 #include "failure.h"
 #include "graph/footprint.h"
 #include "model/model.h"
-#include "models.h"
+#include "model_folders.h"
 #include "progress.h"
 #include "task.h"
 #include "upscale/upscaler.h"
@@ -36,7 +36,7 @@ struct ImageOptions {
   bool overwrite = false;
   bool skip = false;
   std::string model = "upres-general-x4";
-  fs::path models = default_models_folder();
+  std::optional<fs::path> models;
   BlendChoice blend;
   std::optional<double> scale;
   TileOptions tiles;
@@ -146,8 +146,8 @@ Model load(const fs::path& path, const std::optional<Share<fs::path>>& other) {
 /// A network on a device, ready to run.
 struct Loaded {
   Loaded(const Device& device, const ImageOptions& options)
-      : path(find_model(options.model, options.models)),
-        other(other_model(options.blend, path, options.models)),
+      : path(find_model(options.model, model_folders(options.models))),
+        other(other_model(options.blend, path, model_folders(options.models))),
         model(load(path, other)),
         engine(compile(model.network.graph, device)),
         upscaler(device, *engine, model.network.graph, options.tiles) {}
