@@ -241,9 +241,12 @@ class ImageRun {
   }
 
   Frame upscale(const Task& task, const Frame& picture, Upscaler& upscaler) {
-    ProgressMeter meter(console_, task.input.filename().string());
+    ProgressMeter meter(console_, task.input.filename().string(), ProgressMeter::Unit::pixels);
     const UpscaleEvents events{
-        .progress = [&](const Progress& progress) { meter.update(progress); },
+        .progress =
+            [&](const Progress& now) {
+              meter.update({now.pixels_done, now.pixels_total});
+            },
         .planned = [&](const TileGrid& grid) { console_.detail(description(grid)); },
         .notice = [&](const std::string& sentence) { console_.notice(sentence); }};
     return upscaler.run(picture, options_.scale, events, stop_);

@@ -47,8 +47,8 @@ constexpr KnownModel kModels[] = {
      "OpenModelDB: data/models/4x-realesr-general-x4v3.json"},
     // AUR; HF: datasets/Kizi-Art/Upscale, commit 6b4b4361ab1e
     {"realesr-general-wdn-x4v3", "realesr-general-wdn-x4v3.pth",
-     "its partner, which keeps noise: --denoise needs both", 4, "BSD-3-Clause", 4885111,
-     "1641f8c4464b9f097c9fdda5589273713f67cf59f3d909e0bd688f0cee269dca",
+     "partner of realesr-general-x4v3 that keeps noise; --denoise needs both", 4, "BSD-3-Clause",
+     4885111, "1641f8c4464b9f097c9fdda5589273713f67cf59f3d909e0bd688f0cee269dca",
      "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0/"
      "realesr-general-wdn-x4v3.pth",
      "OpenModelDB: data/models/4x-realesr-general-wdn-x4v3.json"},
@@ -59,14 +59,15 @@ constexpr KnownModel kModels[] = {
      "OpenModelDB: data/models/4x-realesr-animevideo-v3.json"},
     // AUR 0.2.3
     {"RealESRGANv2-animevideo-xsx2", "RealESRGANv2-animevideo-xsx2.pth",
-     "its forerunner, twice as large", 2, "BSD-3-Clause", 2419014,
+     "forerunner of realesr-animevideov3", 2, "BSD-3-Clause", 2419014,
      "27985aa2198711ecd72f9bb274ec7b164e018fc9ce2933daaa7c7ab36a2bd3fe",
      "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.3.0/"
      "RealESRGANv2-animevideo-xsx2.pth",
      "OpenModelDB: data/models/2x-realesrganv2-animevideo-xsx2.json"},
     // AUR 0.2.3
-    {"RealESRGANv2-animevideo-xsx4", "RealESRGANv2-animevideo-xsx4.pth", "the same, four times", 4,
-     "BSD-3-Clause", 2502086, "5e04b111c16d5b40deb8f8062d09fdff72fa80281fb9607be23b62650c08daff",
+    {"RealESRGANv2-animevideo-xsx4", "RealESRGANv2-animevideo-xsx4.pth",
+     "forerunner of realesr-animevideov3", 4, "BSD-3-Clause", 2502086,
+     "5e04b111c16d5b40deb8f8062d09fdff72fa80281fb9607be23b62650c08daff",
      "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.3.0/"
      "RealESRGANv2-animevideo-xsx4.pth",
      "OpenModelDB: data/models/4x-realesrganv2-animevideo-xsx4.json"},
