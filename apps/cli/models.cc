@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "command.h"
+#include "failure.h"
 #include "fetch.h"
 #include "model/model.h"
 #include "model/registry.h"
@@ -79,7 +80,6 @@ std::string here(const Row& row) {
   return row.known && size_of(row.path) != row.size_bytes ? "other" : "yes";
 }
 
-/// The file's hash, where it is one file.
 std::string sha256_of(const fs::path& path) {
   return sha256_hex(MappedFile::open(path, ErrorCode::model).bytes());
 }
@@ -87,8 +87,12 @@ std::string sha256_of(const fs::path& path) {
 /// Where it is, and whether it is what its name says.
 std::string where(const Row& row) {
   if (row.path.empty()) return fmt::format("no; upres models fetch {}", row.name);
-  const bool other = row.known && sha256_of(row.path) != row.known->sha256;
-  return row.path.string() + (other ? ", but that is another file" : "");
+  try {
+    const bool other = row.known && sha256_of(row.path) != row.known->sha256;
+    return row.path.string() + (other ? ", but that is another file" : "");
+  } catch (const Error&) {
+    return row.path.string() + ", but that cannot be read";
+  }
 }
 
 std::string table(const std::vector<Row>& rows) {
@@ -96,9 +100,9 @@ std::string table(const std::vector<Row>& rows) {
   for (const Row& row : rows) width = std::max(width, row.name.size());
   std::string text = fmt::format("{:<{}}  scale  licence       {:>7}  here\n", "name", width, "MB");
   for (const Row& row : rows) {
-    text +=
-        fmt::format("{:<{}}  {:<5}  {:<12}  {:>7.1f}  {}\n", row.name, width, scale_of(row),
-                    row.known ? row.known->licence : "-", double(row.size_bytes) / 1e6, here(row));
+    text += fmt::format("{:<{}}  {:<5}  {:<12}  {:>7.1f}  {}\n", one_line(row.name), width,
+                        scale_of(row), row.known ? row.known->licence : "-",
+                        double(row.size_bytes) / 1e6, here(row));
   }
   return text + "\nupres models NAME tells more of one; upres models fetch NAME downloads it.\n";
 }
@@ -121,7 +125,7 @@ std::string facts(const Row& row) {
   }
   add("here", where(row));
   std::string text;
-  for (const auto& [key, value] : lines) text += fmt::format("{:<8} {}\n", key, value);
+  for (const auto& [key, value] : lines) text += fmt::format("{:<8} {}\n", key, one_line(value));
   return text;
 }
 

@@ -73,7 +73,7 @@ struct Failure {
 class Request {
  public:
   Request(const std::string& url, PartFile& part, const DownloadOptions& options,
-          const DownloadEvents& events, uint64_t bytes_before, const std::stop_token& stop)
+          const DownloadEvents& events, uint64_t& bytes_before, const std::stop_token& stop)
       : url_(url),
         part_(part),
         options_(options),
@@ -273,7 +273,7 @@ class Request {
   PartFile& part_;
   const DownloadOptions& options_;
   const DownloadEvents& events_;
-  uint64_t bytes_before_;
+  uint64_t& bytes_before_;  ///< shared by all requests for a file
   std::stop_token stop_;
 
   Handle handle_ = make_handle();
@@ -300,7 +300,7 @@ void wait(std::chrono::milliseconds pause, const std::stop_token& stop) {
 void download(const std::string& url, PartFile& part, const DownloadOptions& options,
               const DownloadEvents& events, const std::stop_token& stop) {
   check_url(url);
-  const uint64_t bytes_before = part.size();
+  uint64_t bytes_before = part.size();
   std::chrono::milliseconds pause = options.pause;
   for (int tries_left = options.retries;; --tries_left) {
     Request request(url, part, options, events, bytes_before, stop);

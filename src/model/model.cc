@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <system_error>
@@ -19,14 +20,29 @@ namespace fs = std::filesystem;
 constexpr std::string_view kExtensions[] = {"", ".safetensors", ".fp16.safetensors", ".pth",
                                             ".param"};
 
+/// Of model files that are found by their whole name only.
+constexpr std::string_view kOtherExtensions[] = {".ckpt", ".pt"};
+
 /// The name by which a model's file is found; empty when it is none.
 std::string name_of(const fs::path& file) {
   const std::string name = file.filename().string();
+  for (const std::string_view extension : kOtherExtensions) {
+    if (name.ends_with(extension)) return name;
+  }
   size_t longest = 0;  // .fp16.safetensors, not .safetensors
   for (const std::string_view extension : kExtensions) {
     if (name.ends_with(extension)) longest = std::max(longest, extension.size());
   }
   return longest == 0 ? "" : name.substr(0, name.size() - longest);
+}
+
+std::optional<fs::path> find_in(const fs::path& folder, const std::string& name) {
+  std::error_code ignored;
+  for (const std::string_view extension : kExtensions) {
+    fs::path candidate = folder / (name + std::string(extension));
+    if (fs::is_regular_file(candidate, ignored)) return candidate;
+  }
+  return std::nullopt;
 }
 
 /// What may be missing, in the words that tell how to get it.
@@ -91,10 +107,7 @@ fs::path find_model(const std::string& name_or_path, const ModelFolders& folders
   std::error_code ignored;
   if (fs::is_regular_file(name_or_path, ignored)) return name_or_path;
   for (const fs::path& folder : folders) {
-    for (const std::string_view extension : kExtensions) {
-      fs::path candidate = folder / (name_or_path + std::string(extension));
-      if (fs::is_regular_file(candidate, ignored)) return candidate;
-    }
+    if (const auto file = find_in(folder, name_or_path)) return *file;
   }
   fail_missing(name_or_path, folders);
 }
@@ -110,7 +123,8 @@ std::vector<FoundModel> models_in(const ModelFolders& folders) {
       if (!name.empty() && entry.is_regular_file(ignored)) names.insert(name);
     }
     for (const std::string& name : names) {
-      if (seen.insert(name).second) models.push_back({name, find_model(name, {folder})});
+      const auto file = find_in(folder, name);
+      if (file && seen.insert(name).second) models.push_back({name, *file});
     }
   }
   return models;

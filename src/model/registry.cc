@@ -13,8 +13,8 @@ namespace {
 
 constexpr const char* kUpres = "models/README.md";
 
-// Each hash was found in two public places that do not quote each other. The first, which names
-// size, licence and URL too, is OpenModelDB: the file below in
+// Each hash was found in two public places, which agree. The first, which names size, licence and
+// URL too, is OpenModelDB: the file below in
 // github.com/OpenModelDB/open-model-database at commit 782aac088bd83dd3fc438a42eb0c3868dc559110.
 // The second is named beside each model: "AUR" is PKGBUILD of the package python-realesrgan 0.3.0-1
 // (AUR 0.2.3: of 0.2.3.0-1) in Arch Linux' user repository, which takes the same URLs; "HF" is the

@@ -284,14 +284,16 @@ TEST(FindModel, TakesTheFirstFolderThatHasIt) {
   second.write("one.pth", "");
   second.write("two.pth", "");
   first.write("two.safetensors", "");
+  first.write("three.ckpt", "");
   const ModelFolders folders{first.path(), second.path()};
   EXPECT_EQ(find_model("one", folders), second.path() / "one.pth");
   EXPECT_EQ(find_model("two", folders), first.path() / "two.safetensors");
   const std::vector<FoundModel> models = models_in(folders);
-  ASSERT_EQ(models.size(), 2u);
-  EXPECT_EQ(models[0].name, "two");
-  EXPECT_EQ(models[0].path, first.path() / "two.safetensors");
-  EXPECT_EQ(models[1].name, "one");
+  ASSERT_EQ(models.size(), 3u);
+  EXPECT_EQ(models[0].name, "three.ckpt");
+  EXPECT_EQ(models[1].name, "two");
+  EXPECT_EQ(models[1].path, first.path() / "two.safetensors");
+  EXPECT_EQ(models[2].name, "one");
 }
 
 TEST(FindModel, TellsHowToGetAKnownModel) {
