@@ -163,6 +163,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def case_slow(self, *_):
         self.send(GOOD, drip=20_000)
 
+    def case_slower(self, *_):
+        self.send(GOOD, drip=5_000)
+
     def case_page(self, *_):
         page = b"<!DOCTYPE html><title>Sign in</title>" * 100
         self.head(200, Content_Length=len(page), Content_Type="text/html",
@@ -213,6 +216,12 @@ class Cases:
 
     def asked(self, case):
         return self.server.ranges.get(case, [])
+
+    @staticmethod
+    def wait_for(happened):
+        deadline = time.monotonic() + 10
+        while not happened() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def ends(self, claim, done, code, folder, left, content=None):
         """With this exit code; the folder holds what is said, the model what is said."""
@@ -279,7 +288,7 @@ class Cases:
 
     def silent(self, folder):
         process = self.start(folder, "silent")
-        time.sleep(0.5)
+        self.wait_for(lambda: self.asked("silent"))
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         process.communicate()
@@ -344,25 +353,23 @@ class Cases:
                         [PART, SOURCE])
 
     def killed(self, folder):
-        runs = 0
-        for runs in range(1, 20):
+        part = folder / PART
+        kept = 0
+        for _ in range(3):
             process = self.start(folder, "slow", "--sha256", SHA256)
-            time.sleep(0.25)
+            self.wait_for(lambda: part.exists() and part.stat().st_size > kept + 100_000)
             process.kill()
             process.communicate()
-            if NAME in names(folder) or (folder / PART).exists() and \
-                    (folder / PART).stat().st_size > SIZE // 2:
-                break
-        kept = (folder / PART).stat().st_size if (folder / PART).exists() else SIZE
-        yield self.ends(f"kill -9, {runs} times, and once more", self.fetch(folder, "slow"), 0,
+            kept = part.stat().st_size
+        yield self.ends("kill -9, three times, and once more", self.fetch(folder, "slow"), 0,
                         folder, [NAME], GOOD)
         yield (self.asked("slow")[-1] == f"bytes={kept}-", "goes on from there",
                self.asked("slow")[-1])
 
     def interrupted(self, folder):
-        process = self.start(folder, "slow-2")
-        time.sleep(0.4)
-        second = self.fetch(folder, "slow-2")
+        process = self.start(folder, "slower")
+        self.wait_for(lambda: (folder / PART).exists() and (folder / PART).stat().st_size)
+        second = self.fetch(folder, "slower")
         yield second.returncode == 5, "two at once: 5", second.stderr.strip()
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
@@ -370,7 +377,7 @@ class Cases:
         took = time.monotonic() - began
         yield (process.returncode == 130 and names(folder) == [PART, SOURCE] and
                "are kept" in errors, "Ctrl-C: 130", f"{errors.strip()} ({took:.1f} s)")
-        yield self.ends("... and once more", self.fetch(folder, "slow-2"), 0, folder, [NAME], GOOD)
+        yield self.ends("... and once more", self.fetch(folder, "slower"), 0, folder, [NAME], GOOD)
 
     def unwritable(self, folder):
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
