@@ -4,7 +4,6 @@
 #include <charconv>
 
 #include "base/error.h"
-#include "model/model.h"
 
 namespace upres {
 namespace {
@@ -33,14 +32,16 @@ Share<std::string> parse_blend(const std::string& text) {
   return {text.substr(0, colon), parse_share("--blend", text.substr(colon + 1))};
 }
 
-std::optional<Share<fs::path>> keeping_noise(const fs::path& model, double denoise) {
+std::optional<Share<fs::path>> keeping_noise(const fs::path& model, double denoise,
+                                             const ModelFolders& folders) {
   if (!model.filename().string().starts_with(kDenoising)) {
     fail(ErrorCode::usage, "--denoise is for {}, not for {}; use --blend to mix other models",
          kDenoising, model.string());
   }
   if (denoise == 1) return std::nullopt;
-  const fs::path folder = model.has_parent_path() ? model.parent_path() : ".";
-  return Share<fs::path>{find_model(kKeepingNoise, folder), 1 - denoise};
+  ModelFolders places{model.has_parent_path() ? model.parent_path() : "."};
+  places.insert(places.end(), folders.begin(), folders.end());
+  return Share<fs::path>{find_model(kKeepingNoise, places), 1 - denoise};
 }
 
 }  // namespace
@@ -61,11 +62,11 @@ void add_blend_options(CLI::App& command, BlendChoice& choice) {
 }
 
 std::optional<Share<fs::path>> other_model(const BlendChoice& choice, const fs::path& model,
-                                           const fs::path& models) {
+                                           const ModelFolders& folders) {
   if (choice.blend) {
-    return Share<fs::path>{find_model(choice.blend->model, models), choice.blend->weight};
+    return Share<fs::path>{find_model(choice.blend->model, folders), choice.blend->weight};
   }
-  return choice.denoise ? keeping_noise(model, *choice.denoise) : std::nullopt;
+  return choice.denoise ? keeping_noise(model, *choice.denoise, folders) : std::nullopt;
 }
 
 }  // namespace upres

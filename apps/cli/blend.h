@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "model/model.h"
+
 namespace upres {
 
 /// A model and its share, 0 to 1, in a mix with another.
@@ -24,11 +26,11 @@ struct BlendChoice {
 /// Adds --blend and --denoise. `choice` must live until the command line is parsed.
 void add_blend_options(CLI::App& command, BlendChoice& choice);
 
-/// The file to be mixed into the one of `model`; nothing when that is to be run as it is. `models`
-/// is the folder in which names are looked up. Error{usage} when --denoise does not fit the model,
-/// Error{model} when there is no such file.
+/// The file to be mixed into the one of `model`; nothing when that is to be run as it is. Names are
+/// looked up in `folders`, the partner for --denoise first beside the model. Error{usage} when
+/// --denoise does not fit the model, Error{model} when there is no such file.
 std::optional<Share<std::filesystem::path>> other_model(const BlendChoice& choice,
                                                         const std::filesystem::path& model,
-                                                        const std::filesystem::path& models);
+                                                        const ModelFolders& folders);
 
 }  // namespace upres

@@ -26,6 +26,9 @@ Command add_info_command(CLI::App& program);
 /// upres convert MODEL -o OUT: writes a model file as safetensors.
 Command add_convert_command(CLI::App& program);
 
+/// upres models: lists models; upres models fetch NAME|URL: downloads one.
+Command add_models_command(CLI::App& program);
+
 /// upres doctor: what the machine and this build have, and what will be used.
 Command add_doctor_command(CLI::App& program);
 

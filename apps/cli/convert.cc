@@ -3,13 +3,14 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
 #include "command.h"
 #include "model/model.h"
 #include "model/safetensors.h"
-#include "models.h"
+#include "model_folders.h"
 #include "task.h"
 
 namespace upres {
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 
 struct ConvertOptions {
   std::string model;
-  fs::path models = default_models_folder();
+  std::optional<fs::path> models;
   fs::path output;
   bool overwrite = false;
 };
@@ -49,7 +50,7 @@ void check_told_by_weights(const fs::path& path, const Model& model) {
 
 int run(const ConvertOptions& options) {
   check_output(options);
-  const fs::path path = find_model(options.model, options.models);
+  const fs::path path = find_model(options.model, model_folders(options.models));
   const Model model = load_model(path);
   if (model.file.graph) check_told_by_weights(path, model);
   const std::map<std::string, std::string> metadata{

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -15,7 +16,7 @@
 #include "frame/frame.h"
 #include "media/image_reader.h"
 #include "media/image_writer.h"
-#include "models.h"
+#include "model_folders.h"
 
 namespace upres {
 namespace {
@@ -25,7 +26,7 @@ namespace fs = std::filesystem;
 constexpr const char* kNvidiaDriver = "/proc/driver/nvidia";
 
 struct DoctorOptions {
-  fs::path models;
+  std::optional<fs::path> models;
 };
 
 /// A folder for trying things out, removed at the end; empty where none can be made.
@@ -117,15 +118,16 @@ std::string gpus() {
   return text + "driver " + driver + "; this build has no GPU backend";
 }
 
-std::string models_in(const fs::path& folder) {
-  int count = 0;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(folder, none)) {
-    const std::string extension = entry.path().extension().string();
-    count += extension == ".safetensors" || extension == ".pth" || extension == ".param";
+/// Each folder in which models are looked up, and what is in it.
+std::string models_and_places(const ModelFolders& folders) {
+  std::string text;
+  for (const fs::path& folder : folders) {
+    if (!text.empty()) text += "; ";
+    const size_t count = models_in({folder}).size();
+    text +=
+        fmt::format("{} in {}", count == 0 ? "none" : fmt::format("{}", count), folder.string());
   }
-  if (none) return fmt::format("{} ({})", folder.string(), none.message());
-  return fmt::format("{} ({} model file{})", folder.string(), count, count == 1 ? "" : "s");
+  return text;
 }
 
 int run(const DoctorOptions& options) {
@@ -152,7 +154,7 @@ int run(const DoctorOptions& options) {
   line("writes", formats.written);
   line("reads", formats.read);
   if (!formats.missing.empty()) line("not here", formats.missing);
-  line("models", models_in(options.models));
+  line("models", models_and_places(model_folders(options.models)));
   line("will use", device->name() + ": the first backend of this build that the machine can run");
   return std::fflush(stdout) == 0 ? 0 : int(ErrorCode::output);
 }
@@ -163,7 +165,6 @@ Command add_doctor_command(CLI::App& program) {
   CLI::App* parser = program.add_subcommand(
       "doctor", "Tell what the machine and this build have, and what upres will use");
   const auto options = std::make_shared<DoctorOptions>();
-  options->models = default_models_folder();
   add_models_option(*parser, options->models);
   return {parser, [options](const std::stop_token&) { return run(*options); }};
 }

@@ -8,16 +8,12 @@
 #include "base/error.h"
 
 namespace upres {
-namespace {
 
-/// A file's name may hold line breaks, and what terminals take for commands.
 std::string one_line(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 127; }, '?');
   return text;
 }
-
-}  // namespace
 
 Failure failure_of(const std::exception_ptr& exception) {
   try {

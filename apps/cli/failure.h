@@ -16,6 +16,10 @@ struct Failure {
 /// the device, or a bug.
 Failure failure_of(const std::exception_ptr& exception);
 
+/// The text without line breaks and what terminals take for commands, which the name of a file may
+/// hold.
+std::string one_line(std::string text);
+
 /// Writes "upres: MESSAGE" to stderr.
 void print(const Failure& failure);
 

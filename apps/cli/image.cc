@@ -11,7 +11,7 @@
 
 #include "command.h"
 #include "image_run.h"
-#include "models.h"
+#include "model_folders.h"
 
 namespace upres {
 namespace {
@@ -242,7 +242,6 @@ void add_message_options(CLI::App& command, ImageOptions& options) {
 Command add_image_command(CLI::App& program) {
   CLI::App* parser = program.add_subcommand("image", "Upscale pictures");
   const auto options = std::make_shared<ImageOptions>();
-  options->models = default_models_folder();
   add_file_options(*parser, *options);
   add_result_options(*parser, *options);
   add_network_options(*parser, *options);

@@ -52,8 +52,8 @@ Model load(const fs::path& path, const std::optional<Share<fs::path>>& other) {
 /// A network on a device, ready to run.
 struct Loaded {
   Loaded(const Device& device, const ImageOptions& options)
-      : path(find_model(options.model, options.models)),
-        other(other_model(options.blend, path, options.models)),
+      : path(find_model(options.model, model_folders(options.models))),
+        other(other_model(options.blend, path, model_folders(options.models))),
         model(load(path, other)),
         engine(compile(model.network.graph, device)),
         upscaler(device, *engine, model.network.graph, options.tiles) {}

@@ -27,7 +27,7 @@ struct ImageOptions {
   TileOptions tiles;
   EncodeOptions encode;
   std::string model = "upres-general-x4";
-  std::filesystem::path models;
+  std::optional<std::filesystem::path> models;
   BlendChoice blend;
   DeviceChoice device;
   Verbosity verbosity = Verbosity::normal;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,7 +17,7 @@
 #include "compile/compile.h"
 #include "graph/footprint.h"
 #include "model/model.h"
-#include "models.h"
+#include "model_folders.h"
 
 namespace upres {
 namespace {
@@ -25,7 +26,7 @@ namespace fs = std::filesystem;
 
 struct InfoOptions {
   std::string model;
-  fs::path models = default_models_folder();
+  std::optional<fs::path> models;
   bool print_graph = false;
   std::string backend = "auto";
 };
@@ -65,7 +66,7 @@ std::string graphs(const Graph& graph, const std::string& backend) {
 }
 
 int run(const InfoOptions& options) {
-  const fs::path path = find_model(options.model, options.models);
+  const fs::path path = find_model(options.model, model_folders(options.models));
   const Model model = load_model(path);
   std::string text = facts(model, path);
   if (options.print_graph) text += graphs(model.network.graph, options.backend);

@@ -61,8 +61,11 @@ void wait_without_spinning(char** argv) {
 [[noreturn]] void fail_usage(const CLI::App& program, const CLI::ParseError& error) {
   std::string what = error.what();
   if (what.starts_with("A ") || what.starts_with("The ")) what[0] = char(std::tolower(what[0]));
-  const auto commands = program.get_subcommands();
-  const std::string command = commands.empty() ? "" : " " + commands.front()->get_name();
+  std::string command;
+  for (const CLI::App* app = &program; !app->get_subcommands().empty();) {
+    app = app->get_subcommands().front();
+    command += " " + app->get_name();
+  }
   fail(ErrorCode::usage, "{}; see upres{} --help", what, command);
 }
 
@@ -72,9 +75,10 @@ int run(int argc, char** argv, const std::stop_token& stop) {
   program.set_help_flag("-h,--help", "Print this help");
   program.require_subcommand(1);
   program.formatter(std::make_shared<ShortHelp>());
-  const Command commands[] = {add_image_command(program),   add_info_command(program),
-                              add_convert_command(program), add_doctor_command(program),
-                              add_man_command(program),     add_completions_command(program)};
+  const Command commands[] = {add_image_command(program),      add_info_command(program),
+                              add_convert_command(program),    add_models_command(program),
+                              add_doctor_command(program),     add_man_command(program),
+                              add_completions_command(program)};
   program.footer("upres image --help tells more.");
   try {
     program.parse(argc, argv);

@@ -20,11 +20,10 @@ constexpr int kUsualColumns = 80;
 constexpr int kWidestBar = 40;
 constexpr int kNarrowestBar = 10;
 
-/// How far one picture is, and how fast.
+/// How far a work is, and how fast, in words.
 struct Pace {
-  double share;         ///< 0..1
-  double megapixels_s;  ///< of the result
-  double seconds_left;
+  double share;  ///< 0..1; 0 when the total is not known
+  std::string text;
 };
 
 /// "0:07", "12:30", "1:02:03".
@@ -36,15 +35,26 @@ std::string clock_text(double seconds) {
                    : fmt::format("{}:{:02}", minutes, whole % 60);
 }
 
-std::string pace_text(const Pace& pace) {
-  return fmt::format("{:.2f} Mpx/s  {} left", pace.megapixels_s, clock_text(pace.seconds_left));
+/// "12.3 of 67.0 MB  3.10 MB/s  0:12 left"; of pixels only the speed and the time.
+Pace pace_of(const Amount& amount, double seconds, ProgressMeter::Unit unit) {
+  const bool bytes = unit == ProgressMeter::Unit::bytes;
+  const double rate = double(amount.done - amount.before) / seconds;
+  const std::string speed = fmt::format("{:.2f} {}/s", rate / 1e6, bytes ? "MB" : "Mpx");
+  if (amount.total <= 0) return {0, fmt::format("{:.1f} MB  {}", double(amount.done) / 1e6, speed)};
+  const double left = double(amount.total - amount.done);
+  const std::string how_much = bytes
+                                   ? fmt::format("{:.1f} of {:.1f} MB  ", double(amount.done) / 1e6,
+                                                 double(amount.total) / 1e6)
+                                   : "";
+  return {double(amount.done) / double(amount.total),
+          fmt::format("{}{}  {} left", how_much, speed, clock_text(left / rate))};
 }
 
 /// "name  42 % [#####.....]  1.30 Mpx/s  0:12 left", in at most `columns`: the bar shrinks first,
 /// then the name goes, then the bar.
 std::string bar_text(const std::string& name, const Pace& pace, int columns) {
   std::string percent = fmt::format("{:3} %", int(pace.share * 100));
-  const std::string rest = pace_text(pace);
+  const std::string& rest = pace.text;
   const int without_name = columns - int(percent.size() + rest.size()) - 5;  // blanks, brackets
   const int with_name = without_name - int(name.size()) - 2;
   const int room = with_name < kNarrowestBar ? without_name : with_name;
@@ -92,27 +102,25 @@ void Console::draw(std::string_view line) {
   drawn_ = !line.empty();
 }
 
-ProgressMeter::ProgressMeter(Console& console, std::string name)
-    : console_(console), name_(std::move(name)) {}
+ProgressMeter::ProgressMeter(Console& console, std::string name, Unit unit)
+    : console_(console), name_(std::move(name)), unit_(unit) {}
 
 ProgressMeter::~ProgressMeter() {
   console_.draw("");
 }
 
-void ProgressMeter::update(const Progress& progress) {
+void ProgressMeter::update(const Amount& amount) {
   const auto now = Clock::now();
   const Seconds elapsed = now - start_;
-  if (progress.pixels_done <= 0 || elapsed.count() <= 0) return;
-  const double rate = double(progress.pixels_done) / elapsed.count();
-  const Pace pace{double(progress.pixels_done) / double(progress.pixels_total), rate / 1e6,
-                  double(progress.pixels_total - progress.pixels_done) / rate};
+  if (amount.done <= amount.before || elapsed.count() <= 0) return;
+  const Pace pace = pace_of(amount, elapsed.count(), unit_);
   const int tenths = int(pace.share * 10);
   if (console_.has_bar()) {
     if (now - shown_ < kBarInterval) return;
     console_.draw(bar_text(name_, pace, console_.columns() - 1));
   } else {
     if (tenths <= tenths_shown_ || now - shown_ < kLineInterval) return;
-    console_.result(fmt::format("{}  {} %  {}", name_, tenths * 10, pace_text(pace)));
+    console_.result(fmt::format("{}  {} %  {}", name_, tenths * 10, pace.text));
   }
   tenths_shown_ = tenths;
   shown_ = now;

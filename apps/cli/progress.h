@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the user is told while pictures are made.
+// What the user is told while something takes its time.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "upscale/upscaler.h"
 
 namespace upres {
 
@@ -36,22 +35,32 @@ class Console {
   bool drawn_ = false;
 };
 
-/// Shows how far one picture is: a bar on a terminal, elsewhere a line for every tenth, and those
+/// How much of a work is done, in pixels or bytes.
+struct Amount {
+  int64_t done = 0;
+  int64_t total = 0;   ///< 0 when not known
+  int64_t before = 0;  ///< of those done: by an earlier run, which says nothing of the speed
+};
+
+/// Shows how far one work is: a bar on a terminal, elsewhere a line for every tenth, and those
 /// at most every ten seconds. Removes the bar when it goes.
 class ProgressMeter {
  public:
-  ProgressMeter(Console& console, std::string name);
+  enum class Unit { pixels, bytes };
+
+  ProgressMeter(Console& console, std::string name, Unit unit);
   ProgressMeter(const ProgressMeter&) = delete;
   ProgressMeter& operator=(const ProgressMeter&) = delete;
   ~ProgressMeter();
 
-  void update(const Progress& progress);
+  void update(const Amount& amount);
 
  private:
   using Clock = std::chrono::steady_clock;
 
   Console& console_;
   std::string name_;
+  Unit unit_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point shown_ = start_;
   int tenths_shown_ = 0;

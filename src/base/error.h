@@ -18,6 +18,7 @@ enum class ErrorCode {
   output = 5,        ///< the output cannot be written, cannot hold the result, or the disk is full
   memory = 6,        ///< not enough memory
   device = 7,        ///< no such device, or its driver fails
+  network = 8,       ///< a server cannot be reached, or does not give what it was asked for
   interrupted = 130  ///< the user asked to stop
 };
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/model.h"
 
+#include <algorithm>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "model/blend.h"
+#include "model/registry.h"
 
 namespace upres {
 namespace {
@@ -17,21 +20,50 @@ namespace fs = std::filesystem;
 constexpr std::string_view kExtensions[] = {"",     ".safetensors", ".fp16.safetensors",
                                             ".pth", ".param",       ".param.bin"};
 
-/// The names by which models of a folder can be found, in alphabetical order.
-std::set<std::string> names_in(const fs::path& folder) {
-  std::set<std::string> names;
-  std::error_code ignored;  // a folder that cannot be read holds no models
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    std::string name = entry.path().filename().string();
-    bool is_model = false;
-    for (const std::string_view extension : kExtensions) {
-      if (extension.empty() || !name.ends_with(extension)) continue;
-      name.resize(name.size() - extension.size());
-      is_model = true;
-    }
-    if (is_model) names.insert(name);
+/// Of model files that are found by their whole name only.
+constexpr std::string_view kOtherExtensions[] = {".ckpt", ".pt"};
+
+/// The name by which a model's file is found; empty when it is none.
+std::string name_of(const fs::path& file) {
+  const std::string name = file.filename().string();
+  for (const std::string_view extension : kOtherExtensions) {
+    if (name.ends_with(extension)) return name;
   }
-  return names;
+  size_t longest = 0;  // .fp16.safetensors, not .safetensors
+  for (const std::string_view extension : kExtensions) {
+    if (name.ends_with(extension)) longest = std::max(longest, extension.size());
+  }
+  return longest == 0 ? "" : name.substr(0, name.size() - longest);
+}
+
+std::optional<fs::path> find_in(const fs::path& folder, const std::string& name) {
+  std::error_code ignored;
+  for (const std::string_view extension : kExtensions) {
+    fs::path candidate = folder / (name + std::string(extension));
+    if (fs::is_regular_file(candidate, ignored)) return candidate;
+  }
+  return std::nullopt;
+}
+
+/// What may be missing, in the words that tell how to get it.
+[[noreturn]] void fail_missing(const std::string& name, const ModelFolders& folders) {
+  const KnownModel* known = find_known_model(name);
+  if (known && !known->url.empty()) {
+    fail(ErrorCode::model, "{} is not here; get it with: upres models fetch {}", name, known->name);
+  }
+  const KnownModel* nearest = nearest_known_model(name);
+  const std::string hint =
+      nearest && nearest != known ? fmt::format("; did you mean {}?", nearest->name) : "";
+  std::vector<std::string> places;
+  for (const fs::path& folder : folders) places.push_back(folder.string());
+  std::vector<std::string> names;
+  for (const FoundModel& model : models_in(folders)) names.push_back(model.name);
+  if (names.empty()) {
+    fail(ErrorCode::model, "{}: no such model file, and no models are in {}{}", name,
+         fmt::join(places, " or "), hint.empty() ? "; give a file or a folder" : hint);
+  }
+  fail(ErrorCode::model, "{}: no such model file; the models in {} are {}{}", name,
+       fmt::join(places, " and "), fmt::join(names, ", "), hint);
 }
 
 Model understood(ModelFile file) {
@@ -71,21 +103,31 @@ Model load_blended_model(const fs::path& path, const fs::path& other_path, doubl
   }
 }
 
-fs::path find_model(const std::string& name_or_path, const fs::path& folder) {
+fs::path find_model(const std::string& name_or_path, const ModelFolders& folders) {
   std::error_code ignored;
   if (fs::is_regular_file(name_or_path, ignored)) return name_or_path;
-  for (const std::string_view extension : kExtensions) {
-    fs::path candidate = folder / (name_or_path + std::string(extension));
-    if (fs::is_regular_file(candidate, ignored)) return candidate;
+  for (const fs::path& folder : folders) {
+    if (const auto file = find_in(folder, name_or_path)) return *file;
   }
-  const auto names = names_in(folder);
-  if (names.empty()) {
-    fail(ErrorCode::model,
-         "{}: no such model file, and {} holds no models; give a file or a folder", name_or_path,
-         folder.string());
+  fail_missing(name_or_path, folders);
+}
+
+std::vector<FoundModel> models_in(const ModelFolders& folders) {
+  std::vector<FoundModel> models;
+  std::set<std::string> seen;
+  for (const fs::path& folder : folders) {
+    std::set<std::string> names;
+    std::error_code ignored;  // a folder that cannot be read holds no models
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+      const std::string name = name_of(entry.path());
+      if (!name.empty() && entry.is_regular_file(ignored)) names.insert(name);
+    }
+    for (const std::string& name : names) {
+      const auto file = find_in(folder, name);
+      if (file && seen.insert(name).second) models.push_back({name, *file});
+    }
   }
-  fail(ErrorCode::model, "{}: no such model file; the models in {} are {}", name_or_path,
-       folder.string(), fmt::join(names, ", "));
+  return models;
 }
 
 }  // namespace upres

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "model/architecture.h"
 #include "model/format.h"
@@ -26,10 +27,22 @@ Model load_model(const std::filesystem::path& path);
 Model load_blended_model(const std::filesystem::path& path, const std::filesystem::path& other,
                          double weight);
 
+/// Folders in which models are looked up by name, the first that has one wins.
+using ModelFolders = std::vector<std::filesystem::path>;
+
 /// The file of the model that a user calls `name_or_path`: a path to an existing file is taken as
-/// it is, a name is looked up in `folder` (NAME, NAME.safetensors, NAME.fp16.safetensors, NAME.pth,
-/// NAME.param, NAME.param.bin). Error{model} that lists the folder's models when there is none.
-std::filesystem::path find_model(const std::string& name_or_path,
-                                 const std::filesystem::path& folder);
+/// it is, a name is looked up in the folders (NAME, NAME.safetensors, NAME.fp16.safetensors,
+/// NAME.pth, NAME.param, NAME.param.bin). When there is none: Error{model} that says how to get it where it is a
+/// known one (registry.h), else lists the folders' models.
+std::filesystem::path find_model(const std::string& name_or_path, const ModelFolders& folders);
+
+/// A file that find_model() finds under a name.
+struct FoundModel {
+  std::string name;
+  std::filesystem::path path;
+};
+
+/// The models of the folders, each name once, in alphabetical order of each folder.
+std::vector<FoundModel> models_in(const ModelFolders& folders);
 
 }  // namespace upres

@@ -264,7 +264,7 @@ TEST(FindModel, TakesAPathOrANameInTheFolder) {
     folder.write(name, "");
   }
   const auto found = [&](const std::string& name) {
-    return find_model(name, folder.path()).filename().string();
+    return find_model(name, {folder.path()}).filename().string();
   };
   EXPECT_EQ(found("one"), "one.safetensors");
   EXPECT_EQ(found("two"), "two.fp16.safetensors");
@@ -274,18 +274,52 @@ TEST(FindModel, TakesAPathOrANameInTheFolder) {
   EXPECT_EQ(found("four.bin"), "four.bin");
   EXPECT_EQ(found("five"), "five.param.bin");
   EXPECT_EQ(found("both"), "both.safetensors");
-  EXPECT_EQ(find_model(folder.path() / "one.safetensors", "nowhere").filename(), "one.safetensors");
+  EXPECT_EQ(find_model(folder.path() / "one.safetensors", {"nowhere"}).filename(),
+            "one.safetensors");
 }
 
 TEST(FindModel, ListsTheFoldersModels) {
   const TemporaryFolder folder;
-  EXPECT_REFUSED(find_model("none", folder.path()), "holds no models");
-  EXPECT_REFUSED(find_model("none", "nowhere"), "nowhere holds no models");
+  const fs::path nowhere = folder.path() / "nowhere";
+  const ModelFolders folders{nowhere, folder.path()};
+  EXPECT_REFUSED(find_model("none", folders),
+                 "none: no such model file, and no models are in " + nowhere.string() + " or " +
+                     folder.path().string() + "; give a file or a folder");
   for (const char* name : {"b.fp16.safetensors", "a.pth", "a.param", "README.md"}) {
     folder.write(name, "");
   }
-  EXPECT_REFUSED(find_model("none", folder.path()),
+  EXPECT_REFUSED(find_model("none", {folder.path()}),
                  "none: no such model file; the models in " + folder.path().string() + " are a, b");
+}
+
+TEST(FindModel, TakesTheFirstFolderThatHasIt) {
+  const TemporaryFolder first;
+  const TemporaryFolder second;
+  second.write("one.pth", "");
+  second.write("two.pth", "");
+  first.write("two.safetensors", "");
+  first.write("three.ckpt", "");
+  const ModelFolders folders{first.path(), second.path()};
+  EXPECT_EQ(find_model("one", folders), second.path() / "one.pth");
+  EXPECT_EQ(find_model("two", folders), first.path() / "two.safetensors");
+  const std::vector<FoundModel> models = models_in(folders);
+  ASSERT_EQ(models.size(), 3u);
+  EXPECT_EQ(models[0].name, "three.ckpt");
+  EXPECT_EQ(models[1].name, "two");
+  EXPECT_EQ(models[1].path, first.path() / "two.safetensors");
+  EXPECT_EQ(models[2].name, "one");
+}
+
+TEST(FindModel, TellsHowToGetAKnownModel) {
+  const TemporaryFolder folder;
+  folder.write("one.pth", "");
+  for (const char* name : {"RealESRGAN_x4plus", "RealESRGAN_x4plus.pth"}) {
+    EXPECT_REFUSED(
+        find_model(name, {folder.path()}),
+        std::string(name) + " is not here; get it with: upres models fetch RealESRGAN_x4plus");
+  }
+  EXPECT_REFUSED(find_model("realesrgan-x4plus", {folder.path()}),
+                 "are one; did you mean RealESRGAN_x4plus?");
 }
 
 }  // namespace
