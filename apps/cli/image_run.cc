@@ -19,6 +19,7 @@
 #include "graph/footprint.h"
 #include "media/image_writer.h"
 #include "model/model.h"
+#include "model_folders.h"
 #include "report.h"
 
 namespace upres {

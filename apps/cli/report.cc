@@ -97,11 +97,11 @@ void Report::ended(int pictures, int done, int skipped, int failed) {
 }
 
 ProgressMeter Report::meter(const std::string& name) {
-  return ProgressMeter(console_, name);
+  return ProgressMeter(console_, name, ProgressMeter::Unit::pixels);
 }
 
 void Report::progress(const Task& task, const Progress& progress, ProgressMeter& meter) {
-  if (!json_) return meter.update(progress);
+  if (!json_) return meter.update({progress.pixels_done, progress.pixels_total});
   const double share =
       double(progress.pixels_done) / double(std::max<int64_t>(progress.pixels_total, 1));
   if (int(share * 10) <= tenths_told_) return;

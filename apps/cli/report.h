@@ -5,11 +5,13 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "failure.h"
 #include "frame/frame.h"
 #include "progress.h"
 #include "task.h"
+#include "upscale/upscaler.h"
 
 namespace upres {
 

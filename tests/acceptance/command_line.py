@@ -34,7 +34,8 @@ def commands_and_options():
     """All pairs of a command and an option of it, as the helps list them."""
     def listed(*command):
         text = upres(*command, "--help").stdout
-        options = re.findall(r"(?<![\w-])(--?[a-z][\w-]*)(?=[ ,\n])", text)
+        lines = "\n".join(re.findall(r"^  (-.*?)(?:  |$)", text, re.M))
+        options = re.findall(r"(?<![\w-])(--?[a-z][\w-]*)", lines)
         section = text.partition("Subcommands:")[2]
         return sorted(set(options)), re.findall(r"^  ([a-z]+)", section, re.M)
 
