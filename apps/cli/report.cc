@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +10,11 @@ namespace upres {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// A number without digits that nobody measured.
+double rounded(double number) {
+  return std::round(number * 1000) / 1000;
+}
 
 void put(const Json& event) {
   // What is no UTF-8 in a file's name is replaced: JSON knows nothing else.
@@ -30,7 +36,7 @@ void Report::loaded(const LoadedFacts& facts) {
          {"architecture", facts.architecture},
          {"scale", facts.scale},
          {"device", facts.device},
-         {"seconds", facts.seconds}});
+         {"seconds", rounded(facts.seconds)}});
   }
   console_.detail(fmt::format("model   {}: {}, x{}, halo {}", facts.model, facts.architecture,
                               facts.scale, facts.halo));
@@ -62,7 +68,7 @@ void Report::done(const Task& task, const FrameInfo& result, const PictureTimes&
     Json event = event_of("done", task);
     event["result_width"] = result.size.width;
     event["result_height"] = result.size.height;
-    event["seconds"] = seconds;
+    event["seconds"] = rounded(seconds);
     return put(event);
   }
   console_.result(fmt::format("{} -> {}  {}x{}  {:.1f} s", task.input.string(),
@@ -107,7 +113,7 @@ void Report::progress(const Task& task, const Progress& progress, ProgressMeter&
   if (int(share * 10) <= tenths_told_) return;
   tenths_told_ = int(share * 10);
   Json event = event_of("progress", task);
-  event["share"] = share;
+  event["share"] = rounded(share);
   put(event);
 }
 
