@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device.h"
 
+#include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "base/error.h"
 
@@ -9,6 +11,7 @@ namespace upres {
 namespace {
 
 constexpr const char* kGroup = "Device";
+constexpr const char* kGpuBackend = "cuda";
 
 /// An option that was given, and the backend it asks for: "gpu" for any GPU.
 struct Wish {
@@ -20,22 +23,47 @@ std::string backend_of_gpu(int gpu) {
   return gpu < 0 ? "cpu" : "gpu";
 }
 
+std::string backend_named(const std::string& name) {
+  return name == kGpuBackend ? "gpu" : name;
+}
+
+/// A GPU's number; nothing where the text is a word.
+std::optional<int> gpu_number(const std::string& text) {
+  int gpu = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, gpu);
+  return error == std::errc() && stop == end ? std::optional(gpu) : std::nullopt;
+}
+
 /// --device takes the words of -b and the numbers of -g.
 std::string backend_of_device(const std::string& device) {
-  int gpu = 0;
-  const char* end = device.data() + device.size();
-  const auto [stop, error] = std::from_chars(device.data(), end, gpu);
-  return error == std::errc() && stop == end ? backend_of_gpu(gpu) : device;
+  const auto gpu = gpu_number(device);
+  return gpu ? backend_of_gpu(*gpu) : backend_named(device);
 }
 
 std::vector<Wish> wishes(const DeviceChoice& choice) {
   std::vector<Wish> all;
-  if (choice.backend != "auto") all.push_back({"-b " + choice.backend, choice.backend});
+  if (choice.backend != "auto")
+    all.push_back({"-b " + choice.backend, backend_named(choice.backend)});
   for (const int gpu : choice.gpus) all.push_back({fmt::format("-g {}", gpu), backend_of_gpu(gpu)});
   if (choice.device != "auto") {
     all.push_back({"--device " + choice.device, backend_of_device(choice.device)});
   }
   return all;
+}
+
+/// The GPU that -g or --device names.
+std::unique_ptr<Device> open_gpu(const DeviceChoice& choice, const std::string& option) {
+  if (choice.gpus.size() > 1) {
+    fail(ErrorCode::usage, "upres runs on one GPU; give -g one number");
+  }
+  const auto all = backends();
+  if (std::ranges::none_of(all, [](const BackendInfo& b) { return b.name == kGpuBackend; })) {
+    fail(ErrorCode::device, "this build of upres has no GPU engine; leave out {}, or use -b cpu",
+         option);
+  }
+  const int gpu = choice.gpus.empty() ? gpu_number(choice.device).value_or(0) : choice.gpus.front();
+  return open_device(kGpuBackend, {.threads = choice.threads, .gpu = gpu});
 }
 
 }  // namespace
@@ -71,10 +99,7 @@ std::unique_ptr<Device> open_device(const DeviceChoice& choice) {
            other.option);
     }
   }
-  if (first.backend == "gpu") {
-    fail(ErrorCode::device, "this build of upres has no GPU engine; leave out {}, or use -b cpu",
-         first.option);
-  }
+  if (first.backend == "gpu") return open_gpu(choice, first.option);
   return open_device(first.backend, {.threads = choice.threads});
 }
 

@@ -46,8 +46,9 @@ struct Job {
   FrameView dst = {};
   Rect write = {};  ///< within dst
   Point skip = {};  ///< the result's pixel that lands on write's first one
-  /// Where set, engines that work inside submit() call it after every layer with the share of the
-  /// job that is done, 0..1. What it throws ends the job and comes out of submit().
+  /// Where set, it is called with the share of the job that is done, up to 1: by engines that work
+  /// inside submit() after every layer, by others when the job is finished, inside wait() or a later
+  /// submit(). What it throws comes out of there and ends all jobs that are not finished.
   std::function<void(double)> heartbeat = {};
 };
 
@@ -62,10 +63,12 @@ class Session {
   /// while it is cached; submit() plans by itself where needed.
   [[nodiscard]] virtual bool plan(Size read) = 0;
 
-  /// Starts a job. Error{memory} when its size was not planned and does not fit.
+  /// Starts a job. Error{memory} when its size was not planned and does not fit. After an exception
+  /// no job is under way and no frame is touched any more.
   virtual void submit(const Job& job) = 0;
 
-  /// Returns when all jobs are done. Errors of jobs that ran meanwhile are thrown here.
+  /// Returns when all jobs are done. Errors of jobs that ran meanwhile are thrown here, as by
+  /// submit().
   virtual void wait() = 0;
 };
 
@@ -84,6 +87,7 @@ class Engine {
 struct DeviceOptions {
   int threads = 0;          ///< of the processor, for engines that run there; 0: one per core
   size_t memory_limit = 0;  ///< bytes a session's plan may take; 0: what the device has
+  int gpu = 0;              ///< which one, for backends that run on GPUs
 };
 
 /// A device that networks run on. Immutable; shared by threads. Outlives its engines.
@@ -105,6 +109,7 @@ class Device {
 struct BackendInfo {
   std::string name;   ///< for open_device()
   std::string built;  ///< on what: "oneDNN 2.6.3"
+  bool can_run;       ///< whether this machine has what it runs on
 };
 
 /// All of them, in the order in which "auto" prefers them.

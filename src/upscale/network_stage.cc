@@ -188,14 +188,11 @@ void NetworkStage::run_into_tile(const FrameView& src, const Rect& read) {
 
 void NetworkStage::submit(Job job) {
   const double pixels = double(job.read.width) * job.read.height * plan_.scale * plan_.scale;
-  double told = 0;
-  const auto tell = [&](double share) {
+  job.heartbeat = [this, pixels, told = 0.0](double share) mutable {
     heartbeat_(pixels * share - told);
     told = pixels * share;
   };
-  job.heartbeat = tell;
   session_.submit(job);
-  tell(1);
 }
 
 }  // namespace upres

@@ -1,0 +1,22 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Packs what bench/gpu/run.sh needs on a machine with a GPU into build/gpu.tar.xz: the backend's
+# tests, the benchmark, the libraries they link with, and weights from ../shared/data.
+set -euo pipefail
+root=$(cd "$(dirname "$(realpath "$0")")/../.." && pwd)
+cd "$root"
+ninja -C build/release test_backend bench_gpu >&2
+out=build/gpu
+rm -rf "$out"
+mkdir -p "$out/bin" "$out/lib" "$out/weights"
+cp build/release/test_backend build/release/bench_gpu "$out/bin"
+strip "$out"/bin/*
+# What is not part of every Linux.
+ldd "$out"/bin/* | awk '$3 ~ "^/" { print $3 }' | sort -u |
+  grep -vE '/(libc|libm|libdl|librt|libpthread)\.so' | xargs -I{} cp -L {} "$out/lib"
+weights=../shared/data/weights
+cp "$weights"/rrdb/realesrgan-x4plus.{bin,param} "$weights"/ncnn/realesr-animevideov3-x4.{bin,param} \
+  "$weights"/ncnn/realesr-general-x4v3.{bin,param} "$out/weights"
+cp bench/gpu/run.sh "$out"
+tar -C build -cJf build/gpu.tar.xz gpu
+ls -l build/gpu.tar.xz >&2

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# The CUDA backend, where a compiler is found. Its kernels are compiled by rules of our own: CMake
+# 3.25, which Debian 12 has, does not know C++20 for the compiler of CUDA 13.
+find_program(UPRES_NVCC nvcc HINTS /usr/local/cuda/bin $ENV{CUDA_HOME}/bin)
+if(UPRES_NVCC)
+  get_filename_component(root ${UPRES_NVCC} REALPATH)
+  get_filename_component(root ${root}/../.. ABSOLUTE)
+  find_library(UPRES_CUDART cudart_static HINTS ${root}/lib64 ${root}/lib)
+  find_path(UPRES_CUDA_INCLUDE cuda_runtime_api.h HINTS ${root}/include)
+endif()
+if(NOT UPRES_NVCC OR NOT UPRES_CUDART OR NOT UPRES_CUDA_INCLUDE)
+  if(UPRES_WITH_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "UPRES_WITH_CUDA is ON, but nvcc and libcudart_static are not found")
+  endif()
+  message(STATUS "No CUDA compiler: built without the backend for NVIDIA GPUs")
+  return()
+endif()
+
+# Ampere, its GeForce, Ada, Hopper, Blackwell's GeForce; PTX of the first for what comes later.
+set(UPRES_CUDA_ARCHITECTURES 80 86 89 90 120 CACHE STRING "Compute capabilities to compile for")
+set(architectures -gencode=arch=compute_80,code=compute_80)
+foreach(number ${UPRES_CUDA_ARCHITECTURES})
+  list(APPEND architectures -gencode=arch=compute_${number},code=sm_${number})
+endforeach()
+
+# A kernel whose registers spill to memory does not compile.
+foreach(name convolution_kernel elementwise pixels)
+  set(source ${CMAKE_SOURCE_DIR}/src/backend/cuda/${name}.cu)
+  set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
+  add_custom_command(
+    OUTPUT ${object}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda
+    COMMAND ${CCACHE} ${UPRES_NVCC} -c -O3 -std=c++20 --expt-relaxed-constexpr ${architectures} -I${CMAKE_SOURCE_DIR}/src
+            -Xptxas=-warn-spills,-Werror -MD -MF ${object}.d -o ${object} ${source}
+    DEPENDS ${source}
+    DEPFILE ${object}.d
+    COMMENT "Building CUDA object cuda/${name}.o"
+    VERBATIM)
+  target_sources(backend PRIVATE ${object})
+endforeach()
+target_sources(backend PRIVATE
+  src/backend/cuda/convolution.cc src/backend/cuda/cuda.cc src/backend/cuda/runtime.cc
+  src/backend/cuda/session.cc)
+target_include_directories(backend SYSTEM PRIVATE ${UPRES_CUDA_INCLUDE})
+target_compile_definitions(backend PRIVATE UPRES_WITH_CUDA)
+target_link_libraries(backend PRIVATE ${UPRES_CUDART} rt dl pthread)
+
+# Links without media, so that it travels light.
+add_executable(bench_gpu EXCLUDE_FROM_ALL bench/gpu/network.cc)
+target_include_directories(bench_gpu SYSTEM PRIVATE ${UPRES_CUDA_INCLUDE})
