@@ -18,5 +18,5 @@ weights=../shared/data/weights
 cp "$weights"/rrdb/realesrgan-x4plus.{bin,param} "$weights"/ncnn/realesr-animevideov3-x4.{bin,param} \
   "$weights"/ncnn/realesr-general-x4v3.{bin,param} "$out/weights"
 cp bench/gpu/run.sh "$out"
-tar -C build -cJf build/gpu.tar.xz gpu
+tar -C build -c gpu | xz -2 -T2 >build/gpu.tar.xz
 ls -l build/gpu.tar.xz >&2

@@ -28,6 +28,8 @@ struct Capabilities {
   /// A value can be a range of another's channels if its first channel is a multiple of this;
   /// 0: it cannot.
   int slice_alignment = 0;
+  /// Convolutions read enlarged inputs.
+  bool enlarged_inputs = false;
 };
 
 /// One piece of work: runs the network over `read` of `src` and stores a part of the result.

@@ -19,6 +19,9 @@ struct Pass {
 bool wants_epilogues(const Capabilities& capabilities) {
   return capabilities.fused_epilogue;
 }
+bool wants_enlarged(const Capabilities& capabilities) {
+  return capabilities.enlarged_inputs;
+}
 bool wants_slices(const Capabilities& capabilities) {
   return capabilities.slice_alignment > 0;
 }
@@ -30,6 +33,8 @@ constexpr std::array kPasses{
          [](Graph& graph, const Capabilities&) { fuse_activation(graph); }},
     Pass{"fuse_residual", wants_epilogues,
          [](Graph& graph, const Capabilities&) { fuse_residual(graph); }},
+    Pass{"fold_upsample", wants_enlarged,
+         [](Graph& graph, const Capabilities&) { fold_upsample(graph); }},
     Pass{"elide_concat", wants_slices,
          [](Graph& graph, const Capabilities& capabilities) {
            elide_concat(graph, capabilities.slice_alignment);

@@ -32,7 +32,8 @@ struct NeededInput {
   Interval out;
 
   Interval operator()(const Conv2d& conv) const {
-    return {out.first - conv.kernel / 2, out.last + conv.kernel / 2};
+    const int reach = conv.kernel / 2;
+    return {floor_div(out.first - reach, conv.enlarge), floor_div(out.last + reach, conv.enlarge)};
   }
   Interval operator()(const Activate&) const { return out; }
   Interval operator()(const Add&) const { return out; }
@@ -114,8 +115,7 @@ double activation_bytes_per_pixel(const Graph& graph) {
   const ArenaPlan plan = plan_arena(graph, [&](ValueId id) {
     const Size size = graph.size_of(id, {side, side});
     const int channels = (graph.value(id).channels + kVector - 1) / kVector * kVector;
-    return size_t(channels) * size_t(size.width) * size_t(size.height) *
-           sizeof(float);
+    return size_t(channels) * size_t(size.width) * size_t(size.height) * sizeof(float);
   });
   return double(plan.size_bytes) / (double(side) * side);
 }

@@ -48,6 +48,8 @@ struct Conv2d {
   int in_channels = 0;
   int out_channels = 0;
   int kernel = 0;
+  /// The input is read as if every pixel were repeated enlarge x enlarge times: see fold_upsample().
+  int enlarge = 1;
   Weights weights;
   Weights biases;
   Epilogue epilogue;

@@ -43,6 +43,7 @@ struct DescribeOp {
   std::string operator()(const Conv2d& conv) const {
     std::string text =
         fmt::format("conv{0}x{0} {1}->{2}", conv.kernel, conv.in_channels, conv.out_channels);
+    if (conv.enlarge > 1) text += fmt::format(" of x{}", conv.enlarge);
     const Activation& activation = conv.epilogue.activation;
     if (activation.kind != Activation::Kind::none) text += " +" + describe(activation);
     for (const Addend& addend : conv.epilogue.addends) {

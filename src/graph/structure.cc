@@ -36,9 +36,9 @@ uint64_t hash_of(const Activation& activation) {
 /// Attributes of an operator, values it reads apart.
 struct HashAttributes {
   uint64_t operator()(const Conv2d& conv) const {
-    return mix_all(
-        hash_of(conv.epilogue.activation),
-        {uint64_t(conv.in_channels), uint64_t(conv.out_channels), uint64_t(conv.kernel)});
+    return mix_all(hash_of(conv.epilogue.activation),
+                   {uint64_t(conv.in_channels), uint64_t(conv.out_channels), uint64_t(conv.kernel),
+                    uint64_t(conv.enlarge)});
   }
   uint64_t operator()(const Activate& op) const { return hash_of(op.activation); }
   uint64_t operator()(const Add&) const { return 0; }

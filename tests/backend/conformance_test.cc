@@ -313,6 +313,16 @@ TEST_P(Conformance, TheHeartbeatRisesToOneAndCanEndTheJob) {
 INSTANTIATE_TEST_SUITE_P(AllBackends, Conformance, testing::ValuesIn(runnable_backends()),
                          [](const auto& backend) { return backend.param.name; });
 
+TEST(FoldUpsample, ChangesNoBitOfTheResult) {
+  Random random(20261124);
+  const Graph graph = test::rrdbnet(random, 8, 4, 1);
+  const Graph folded = optimise(graph, {.enlarged_inputs = true});
+  ASSERT_LT(folded.nodes().size(), graph.nodes().size());
+  const Frame picture = test::random_frame(random, {13, 9}, SampleType::u8, 3);
+  const auto engine = open_device("reference", {})->load(folded);
+  EXPECT_EQ(largest_difference(run(folded, *engine->open(), picture), expected(graph, picture)), 0);
+}
+
 TEST(OpenDevice, RefusesAnUnknownBackendAndListsThoseThereAre) {
   try {
     open_device("vulkan", {});

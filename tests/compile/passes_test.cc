@@ -72,6 +72,28 @@ TEST(FuseResidual, DoesNotPullANegativeFactorThroughAnActivation) {
   EXPECT_EQ(count(graph, "scale"), 1);
 }
 
+TEST(FoldUpsample, LetsConvolutionsReadTheSmallPicture) {
+  Random random(1);
+  Graph graph;
+  const ValueId conv = graph.add("conv", test::random_conv(random, 3, 4), {graph.add_input(3)});
+  const ValueId up = graph.add("up", Upsample{2}, {graph.add("up1", Upsample{2}, {conv})});
+  graph.set_output(graph.add("last", test::random_conv(random, 4, 3), {up}));
+  fold_upsample(graph);
+  verify(graph);
+  EXPECT_EQ(print(graph),
+            "conv                     conv3x3 3->4                     in[3] -> v0[4]\n"
+            "last                     conv3x3 4->3 of x4               v0[4] -> v3[3]\n"
+            "output v3[3]\n");
+}
+
+TEST(FoldUpsample, LeavesOneAloneThatIsAddedOrIsTheResult) {
+  Random random(1);
+  Graph graph = test::srvgg(random, 8, 1, 2);
+  const std::string before = print(graph);
+  fold_upsample(graph);
+  EXPECT_EQ(print(graph), before);
+}
+
 TEST(ElideConcat, GivesADenseBlockOneStorage) {
   Random random(1);
   Graph graph = test::rrdbnet(random, 8, 4, 1);

@@ -71,6 +71,7 @@ std::vector<float> biases_and_slopes(const Conv2d& conv, int out_groups) {
 
 Convolution::Convolution(const Conv2d& conv)
     : kernel_(conv.kernel),
+      enlarge_(conv.enlarge),
       in_groups_(whole_groups(conv.in_channels) / kGroup),
       out_groups_(whole_groups(conv.out_channels) / kGroup),
       tile_groups_(choose_tile_groups(conv.kernel, out_groups_)) {
@@ -96,6 +97,8 @@ void Convolution::launch(const Activations16& in, std::span<const Activations16>
                             .out_stride = out.stride,
                             .width = out.width,
                             .height = out.height,
+                            .in_width = in.width,
+                            .enlarge = enlarge_,
                             .in_groups = in_groups_,
                             .out_groups = out_groups_,
                             .addend_count = int(addends.size()),

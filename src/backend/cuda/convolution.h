@@ -25,6 +25,7 @@ class Convolution {
 
  private:
   int kernel_;
+  int enlarge_;
   int in_groups_;
   int out_groups_;   ///< whole groups of the output
   int tile_groups_;  ///< of them, what one block of threads computes

@@ -44,7 +44,8 @@ constexpr int kStageBytes = kPixelBytes<kKernel> + kKernel * kKernel * kGroups *
 /// 16 bytes from global to shared memory; zeros where `inside` is false.
 __device__ void copy_async(uint32_t to, const void* from, bool inside) {
   const int bytes = inside ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
+               "r"(bytes));
 }
 __device__ void commit_copies() {
   asm volatile("cp.async.commit_group;");
@@ -83,7 +84,9 @@ __device__ void load_stage(const ConvolutionArguments& args, uint32_t stage, int
     const int x = x0 + pixel % kSide<kKernel> - kKernel / 2;
     const int y = y0 + pixel / kSide<kKernel> - kKernel / 2;
     const bool inside = x >= 0 && x < args.width && y >= 0 && y < args.height;
-    const ptrdiff_t offset = inside ? (ptrdiff_t(y) * args.width + x) * args.in_stride : 0;
+    const int from = args.enlarge == 1 ? y * args.in_width + x
+                                       : y / args.enlarge * args.in_width + x / args.enlarge;
+    const ptrdiff_t offset = inside ? ptrdiff_t(from) * args.in_stride : 0;
     copy_async(stage + (half * kPixels + pixel) * 16,
                args.in + offset + in_group * kGroup + half * 8, inside);
   }

@@ -18,7 +18,9 @@ struct ConvolutionArguments {
   const uint4* weights;  ///< [tile of groups][16 inputs][tap][group][lane]: see convolution.cc
   const float* biases;   ///< one an output channel of whole groups, then as many slopes
   int in_stride, out_stride;
-  int width, height;
+  int width, height;  ///< of the output
+  int in_width;       ///< of the input, where every pixel counts enlarge x enlarge times
+  int enlarge;
   int in_groups, out_groups;
   int addend_count;
   const __half* addends[kMostAddends];

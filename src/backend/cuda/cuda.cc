@@ -50,7 +50,7 @@ class CudaDevice : public Device {
                        properties_.major, properties_.minor);
   }
   Capabilities capabilities() const override {
-    return {.fused_epilogue = true, .slice_alignment = cuda::kGroup};
+    return {.fused_epilogue = true, .slice_alignment = cuda::kGroup, .enlarged_inputs = true};
   }
   size_t memory_available(size_t) const override {
     size_t available = 0;

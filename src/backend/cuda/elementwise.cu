@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One thread makes one channel of one pixel: neighbouring threads write neighbouring channels.
+// One thread makes eight channels of one pixel, and writes them at once; neighbouring threads write
+// neighbouring channels. All of these are bound by memory.
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -15,107 +17,156 @@ __device__ __half& at(const Activations16& value, int x, int y, int channel) {
   return value.data[(int64_t(y) * value.width + x) * value.stride + channel];
 }
 
-/// out(x, y, channel) = value(x, y, channel) for the channels first .. first + channels - 1, and
-/// zero from there to `end`.
-template <typename ValueAt>
-__global__ void __launch_bounds__(kThreads)
-    fill(const Activations16 out, int first, int channels, int end, const ValueAt value_at) {
-  const int width = end - first;
-  const int64_t index = int64_t(blockIdx.x) * kThreads + threadIdx.x;
-  const int64_t pixel = index / width;
-  if (pixel >= int64_t(out.width) * out.height) return;
-  const int channel = int(index % width);
-  const int x = int(pixel % out.width);
-  const int y = int(pixel / out.width);
-  at(out, x, y, first + channel) = channel < channels ? value_at(x, y, channel) : __half(0.0f);
+/// Neighbouring channels of a pixel.
+struct alignas(16) Half8 {
+  __half at[8];
+};
+
+__device__ Half8& eight_at(const Activations16& value, int x, int y, int channel) {
+  return reinterpret_cast<Half8&>(at(value, x, y, channel));
 }
 
-template <typename ValueAt>
-void launch(const Activations16& out, int first, int channels, int end, cudaStream_t stream,
-            const ValueAt& value_at) {
-  const int64_t count = int64_t(out.width) * out.height * (end - first);
-  const auto blocks = unsigned((count + kThreads - 1) / kThreads);
-  fill<<<blocks, kThreads, 0, stream>>>(out, first, channels, end, value_at);
+/// out(x, y, channel) = made(x, y, channel) for all channels, and zero in the rest of the last
+/// group. A row of blocks makes a row of pixels.
+template <typename Made>
+__global__ void __launch_bounds__(kThreads) fill(const Activations16 out, const Made made) {
+  const int eights = whole_groups(out.channels) / 8;
+  const int index = blockIdx.x * kThreads + threadIdx.x;
+  const int x = index / eights;
+  if (x >= out.width) return;
+  const int channel = index % eights * 8;
+  for (int y = blockIdx.y; y < out.height; y += gridDim.y) {
+    Half8 result = {};
+    if (channel < out.channels) result = made(x, y, channel);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      if (channel + i >= out.channels) result.at[i] = __half(0.0f);
+    }
+    eight_at(out, x, y, channel) = result;
+  }
+}
+
+/// Blocks for so many threads a row, and as many rows of blocks as there can be.
+dim3 grid_for(int64_t threads, int height) {
+  constexpr int kMostRows = 65535;
+  return {unsigned((threads + kThreads - 1) / kThreads), unsigned(std::min(height, kMostRows))};
+}
+
+template <typename Made>
+void launch(const Activations16& out, cudaStream_t stream, const Made& made) {
+  const int64_t threads = int64_t(out.width) * (whole_groups(out.channels) / 8);
+  fill<<<grid_for(threads, out.height), kThreads, 0, stream>>>(out, made);
   check(cudaGetLastError(), "starting an operator");
 }
 
-/// All channels of `out`, and the rest of its last group.
-template <typename ValueAt>
-void launch(const Activations16& out, cudaStream_t stream, const ValueAt& value_at) {
-  launch(out, 0, out.channels, whole_groups(out.channels), stream, value_at);
+/// Copies channels to where `out` has them from `first` on, and zeros from there to `end`: one
+/// channel a thread, since slices may begin anywhere.
+__global__ void __launch_bounds__(kThreads)
+    copy_channels(const Activations16 in, const Activations16 out, int first, int end) {
+  const int width = end - first;
+  const int64_t index = int64_t(blockIdx.x) * kThreads + threadIdx.x;
+  const int x = int(index / width);
+  if (x >= out.width) return;
+  const int channel = int(index % width);
+  for (int y = blockIdx.y; y < out.height; y += gridDim.y) {
+    at(out, x, y, first + channel) = channel < in.channels ? at(in, x, y, channel) : __half(0.0f);
+  }
 }
 
-// Kernels' bodies as types: lambdas of the device would need a flag of the compiler.
+// What the kernels compute, as types: lambdas of the device would need a flag of the compiler.
+
+/// made(x, y, channel)[i] = value(channel + i, in[i]) of the same pixel.
+template <typename Value>
+__device__ Half8 mapped(Half8 in, int channel, const Value& value) {
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    in.at[i] = __float2half_rn(value(channel + i, __half2float(in.at[i]), i));
+  }
+  return in;
+}
 
 struct Activated {
   Activations16 in;
   const float* slopes;
   bool one_each;
-  __device__ __half operator()(int x, int y, int channel) const {
-    const float value = __half2float(at(in, x, y, channel));
-    return __float2half_rn(value > 0 ? value : value * slopes[one_each ? channel : 0]);
+  __device__ Half8 operator()(int x, int y, int channel) const {
+    return mapped(eight_at(in, x, y, channel), channel, [&](int c, float value, int) {
+      return value > 0 ? value : value * slopes[one_each ? min(c, in.channels - 1) : 0];
+    });
   }
 };
 struct Sum {
   Activations16 a, b;
-  __device__ __half operator()(int x, int y, int channel) const {
-    return __float2half_rn(__half2float(at(a, x, y, channel)) + __half2float(at(b, x, y, channel)));
+  __device__ Half8 operator()(int x, int y, int channel) const {
+    const Half8 other = eight_at(b, x, y, channel);
+    return mapped(eight_at(a, x, y, channel), channel,
+                  [&](int, float value, int i) { return value + __half2float(other.at[i]); });
   }
 };
 struct Scaled {
   Activations16 in;
   float factor;
-  __device__ __half operator()(int x, int y, int channel) const {
-    return __float2half_rn(__half2float(at(in, x, y, channel)) * factor);
+  __device__ Half8 operator()(int x, int y, int channel) const {
+    return mapped(eight_at(in, x, y, channel), channel,
+                  [&](int, float value, int) { return value * factor; });
   }
-};
-struct Copied {
-  Activations16 in;
-  __device__ __half operator()(int x, int y, int channel) const { return at(in, x, y, channel); }
 };
 struct Upsampled {
   Activations16 in;
   int factor;
-  __device__ __half operator()(int x, int y, int channel) const {
-    return at(in, x / factor, y / factor, channel);
+  __device__ Half8 operator()(int x, int y, int channel) const {
+    return eight_at(in, x / factor, y / factor, channel);
   }
 };
 struct Shuffled {
   Activations16 in;
   int factor;
-  __device__ __half operator()(int x, int y, int channel) const {
-    return at(in, x / factor, y / factor, (channel * factor + y % factor) * factor + x % factor);
+  __device__ Half8 operator()(int x, int y, int channel) const {
+    const int phase = y % factor * factor + x % factor;
+    Half8 result = {};
+    for (int i = 0; i < 8 && (channel + i) * factor * factor + phase < in.channels; ++i) {
+      result.at[i] = at(in, x / factor, y / factor, (channel + i) * factor * factor + phase);
+    }
+    return result;
   }
 };
 struct Unshuffled {
   Activations16 in;
   int factor;
-  __device__ __half operator()(int x, int y, int channel) const {
-    const int dx = channel % factor;
-    const int dy = channel / factor % factor;
-    return at(in, x * factor + dx, y * factor + dy, channel / (factor * factor));
+  __device__ Half8 operator()(int x, int y, int channel) const {
+    Half8 result = {};
+    for (int i = 0; i < 8; ++i) {
+      const int c = channel + i;
+      if (c / (factor * factor) >= in.channels) break;
+      result.at[i] =
+          at(in, x * factor + c % factor, y * factor + c / factor % factor, c / (factor * factor));
+    }
+    return result;
   }
 };
 struct Resized {
   Activations16 in;
   const ResizeTaps* table;
   int numerator, denominator;
-  __device__ __half operator()(int x, int y, int channel) const {
+  __device__ Half8 operator()(int x, int y, int channel) const {
     const ResizeTaps columns = table[x % numerator];
     const ResizeTaps rows = table[y % numerator];
     const int first_x = x / numerator * denominator + columns.first;
     const int first_y = y / numerator * denominator + rows.first;
-    float sum = 0;
+    float sums[8] = {};
     for (int i = 0; i < 4; ++i) {
       const int row = min(max(first_y + i, 0), in.height - 1);
-      float of_row = 0;
+      float of_row[8] = {};
       for (int j = 0; j < 4; ++j) {
         const int column = min(max(first_x + j, 0), in.width - 1);
-        of_row += __half2float(at(in, column, row, channel)) * columns.weights[j];
+        const Half8 pixel = eight_at(in, column, row, channel);
+        for (int k = 0; k < 8; ++k) of_row[k] += __half2float(pixel.at[k]) * columns.weights[j];
       }
-      sum += of_row * rows.weights[i];
+      for (int k = 0; k < 8; ++k) sums[k] += of_row[k] * rows.weights[i];
     }
-    return __float2half_rn(sum);
+    Half8 result;
+    for (int k = 0; k < 8; ++k) result.at[k] = __float2half_rn(sums[k]);
+    return result;
   }
 };
 
@@ -139,8 +190,10 @@ void concat(std::span<const Activations16> in, const Activations16& out, cudaStr
   int first = 0;
   for (size_t i = 0; i < in.size(); ++i) {
     const int next = first + in[i].channels;
-    launch(out, first, in[i].channels, i + 1 < in.size() ? next : whole_groups(next), stream,
-           Copied{in[i]});
+    const int end = i + 1 < in.size() ? next : whole_groups(next);
+    const int64_t threads = int64_t(out.width) * (end - first);
+    copy_channels<<<grid_for(threads, out.height), kThreads, 0, stream>>>(in[i], out, first, end);
+    check(cudaGetLastError(), "starting an operator");
     first = next;
   }
 }

@@ -35,11 +35,11 @@ void activate_row(const Activation& activation, int channel, float* row, int wid
   for (int x = 0; x < width; ++x) row[x] = row[x] > 0 ? row[x] : row[x] * slope;
 }
 
-/// out[x] += weight * in[x + shift] where x + shift is inside the row.
-void add_shifted(float* out, const float* in, int width, int shift, float weight) {
+/// out[x] += weight * in[(x + shift) / enlarge] where x + shift is inside the row of `width`.
+void add_shifted(float* out, const float* in, int width, int shift, float weight, int enlarge = 1) {
   const int first = std::max(0, -shift);
   const int last = std::min(width, width - shift);
-  for (int x = first; x < last; ++x) out[x] += weight * in[x + shift];
+  for (int x = first; x < last; ++x) out[x] += weight * in[(x + shift) / enlarge];
 }
 
 /// One node at work on planes.
@@ -59,7 +59,8 @@ struct Run {
           for (int dy = -reach; dy <= reach; ++dy) {
             for (int dx = -reach; dx <= reach; ++dx, ++weight) {
               if (y + dy < 0 || y + dy >= out.height) continue;
-              add_shifted(row, in[0].row(c, y + dy), out.width, dx, *weight);
+              add_shifted(row, in[0].row(c, (y + dy) / conv.enlarge), out.width, dx, *weight,
+                          conv.enlarge);
             }
           }
         }

@@ -12,6 +12,10 @@ void fuse_activation(Graph& graph);
 /// conv → scale is folded into the weights, conv → add becomes an addend of the epilogue.
 void fuse_residual(Graph& graph);
 
+/// upsample → conv becomes a convolution that reads an enlarged input, so that the large one need
+/// not exist.
+void fold_upsample(Graph& graph);
+
 /// Gives the inputs of a concat neighbouring places in one wide storage, so that the concat
 /// vanishes. Only where every input begins at a multiple of `slice_alignment` channels and has a
 /// multiple of it.
