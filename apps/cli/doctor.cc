@@ -115,7 +115,7 @@ std::string gpus() {
   if (driver.empty()) return "no NVIDIA driver";
   std::string text;
   for (const std::string& name : gpu_names()) text += name + ", ";
-  return text + "driver " + driver + "; this build has no GPU backend";
+  return text + "driver " + driver;
 }
 
 /// Each folder in which models are looked up, and what is in it.

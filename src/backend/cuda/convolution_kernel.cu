@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Direct convolution by mma.sync m16n8k16, fp16 in and fp32 sums.
 //
-// A block of four warps makes 16 x 16 pixels of up to 64 output channels. Sixteen input channels at
-// a time, it brings the tile with its border and all weights of these channels into shared memory
-// (cp.async, while it works on the sixteen before), and then takes every tap from there: an
-// activation is read once a tile, not nine times.
+// A block of four or eight warps makes 16 x 16 pixels of up to 64 output channels. Sixteen input
+// channels at a time, it brings the tile with its border and all weights of these channels into
+// shared memory (cp.async, while it works on the sixteen before), and then takes every tap from
+// there: an activation is read once a tile, not nine times.
 //
-//     a warp: 4 rows of 16 pixels, each the A (16 pixels x 16 channels) of an mma
+//     a warp: 4 or 2 rows of 16 pixels, each the A (16 pixels x 16 channels) of an mma
 //
 //     shared memory, one of two stages
 //     ├ pixels ────────────────────────────────────────┼ weights ──────────────────────────────┤
@@ -28,9 +28,18 @@ namespace upres::cuda {
 namespace {
 
 constexpr int kTile = 16;  // pixels a side
-constexpr int kWarps = 4;  // of a block
-constexpr int kWarpRows = kTile / kWarps;
-constexpr int kThreads = kWarps * 32;
+
+/// How many warps share a tile. Four rows a warp use a loaded weight four times; with 48 or 64
+/// outputs their sums take so many registers that too few warps fit (measured: 21 % slower).
+template <int kGroups>
+constexpr int kWarps = kGroups >= 3 ? 8 : 4;
+template <int kGroups>
+constexpr int kWarpRows = kTile / kWarps<kGroups>;
+template <int kGroups>
+constexpr int kThreads = kWarps<kGroups> * 32;
+/// Blocks that shall fit on a multiprocessor at once: bounds their registers.
+template <int kGroups>
+constexpr int kBlocks = kGroups >= 3 ? 2 : kGroups == 2 ? 3 : 4;
 
 template <int kKernel>
 constexpr int kSide = kTile + kKernel - 1;  // of the tile with its border
@@ -44,8 +53,7 @@ constexpr int kStageBytes = kPixelBytes<kKernel> + kKernel * kKernel * kGroups *
 /// 16 bytes from global to shared memory; zeros where `inside` is false.
 __device__ void copy_async(uint32_t to, const void* from, bool inside) {
   const int bytes = inside ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
-               "r"(bytes));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
 }
 __device__ void commit_copies() {
   asm volatile("cp.async.commit_group;");
@@ -73,28 +81,58 @@ __device__ void multiply_add(float (&sums)[4], const uint32_t (&a)[4], uint32_t 
 
 // Load -------------------------------------------------------------------------------------------
 
+/// Where this thread's share of a tile's pixels lies, in 16 bytes from the input's beginning: the
+/// same for all channels, and dear to compute.
+template <int kKernel, int kGroups>
+struct PixelLoads {
+  static constexpr int kStep = kThreads<kGroups>;
+  static constexpr int kPixels = kSide<kKernel> * kSide<kKernel>;
+  static constexpr int kCount = (2 * kPixels + kStep - 1) / kStep;
+  static constexpr uint32_t kOutside = ~0u;
+  uint32_t offsets[kCount];
+
+  __device__ PixelLoads(const ConvolutionArguments& args, int x0, int y0) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const int index = i * kStep + threadIdx.x;
+      const int pixel = index / 2;
+      const int x = x0 + pixel % kSide<kKernel> - kKernel / 2;
+      const int y = y0 + pixel / kSide<kKernel> - kKernel / 2;
+      const bool inside = x >= 0 && x < args.width && y >= 0 && y < args.height;
+      const uint32_t from = args.enlarge == 1 ? y * args.in_width + x
+                                              : y / args.enlarge * args.in_width + x / args.enlarge;
+      offsets[i] = inside ? from * uint32_t(args.in_stride / 8) + index % 2 : kOutside;
+    }
+  }
+};
+
 /// Starts to bring 16 input channels and their weights into a stage.
 template <int kKernel, int kGroups>
-__device__ void load_stage(const ConvolutionArguments& args, uint32_t stage, int in_group, int x0,
-                           int y0) {
-  constexpr int kPixels = kSide<kKernel> * kSide<kKernel>;
-  for (int i = threadIdx.x; i < 2 * kPixels; i += kThreads) {
-    const int pixel = i / 2;
-    const int half = i % 2;
-    const int x = x0 + pixel % kSide<kKernel> - kKernel / 2;
-    const int y = y0 + pixel / kSide<kKernel> - kKernel / 2;
-    const bool inside = x >= 0 && x < args.width && y >= 0 && y < args.height;
-    const int from = args.enlarge == 1 ? y * args.in_width + x
-                                       : y / args.enlarge * args.in_width + x / args.enlarge;
-    const ptrdiff_t offset = inside ? ptrdiff_t(from) * args.in_stride : 0;
-    copy_async(stage + (half * kPixels + pixel) * 16,
-               args.in + offset + in_group * kGroup + half * 8, inside);
+__device__ void load_stage(const ConvolutionArguments& args,
+                           const PixelLoads<kKernel, kGroups>& loads, uint32_t stage,
+                           int in_group) {
+  using Loads = PixelLoads<kKernel, kGroups>;
+  constexpr int kStep = Loads::kStep;
+  const auto* in = reinterpret_cast<const uint4*>(args.in) + in_group * (kGroup / 8);
+  const uint32_t pixels = stage + (threadIdx.x % 2 * Loads::kPixels + threadIdx.x / 2) * 16;
+#pragma unroll
+  for (int i = 0; i < Loads::kCount; ++i) {
+    const bool needed =
+        (i + 1) * kStep <= 2 * Loads::kPixels || i * kStep + int(threadIdx.x) < 2 * Loads::kPixels;
+    const bool inside = loads.offsets[i] != Loads::kOutside;
+    if (needed) {
+      copy_async(pixels + i * (kStep / 2) * 16, in + (inside ? loads.offsets[i] : 0), inside);
+    }
   }
   constexpr int kVectors = kKernel * kKernel * kGroups * 32;
   const uint4* weights =
-      args.weights + (ptrdiff_t(blockIdx.z) * args.in_groups + in_group) * kVectors;
-  for (int i = threadIdx.x; i < kVectors; i += kThreads) {
-    copy_async(stage + kPixelBytes<kKernel> + i * 16, weights + i, true);
+      args.weights + (ptrdiff_t(blockIdx.z) * args.in_groups + in_group) * kVectors + threadIdx.x;
+  const uint32_t to = stage + kPixelBytes<kKernel> + threadIdx.x * 16;
+#pragma unroll
+  for (int i = 0; i < kVectors; i += kStep) {
+    if (i + kStep <= kVectors || i + int(threadIdx.x) < kVectors) {
+      copy_async(to + i * 16, weights + i, true);
+    }
   }
   commit_copies();
 }
@@ -102,27 +140,27 @@ __device__ void load_stage(const ConvolutionArguments& args, uint32_t stage, int
 // Compute ----------------------------------------------------------------------------------------
 
 template <int kKernel, int kGroups>
-__device__ void multiply_stage(float (&sums)[kWarpRows][kGroups][2][4], uint32_t stage,
+__device__ void multiply_stage(float (&sums)[kWarpRows<kGroups>][kGroups][2][4], uint32_t stage,
                                const std::byte* stage_memory) {
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   constexpr int kPixels = kSide<kKernel> * kSide<kKernel>;
   const uint32_t pixels =
-      stage + ((lane / 16) * kPixels + warp * kWarpRows * kSide<kKernel> + lane % 16) * 16;
+      stage + ((lane / 16) * kPixels + warp * kWarpRows<kGroups> * kSide<kKernel> + lane % 16) * 16;
   const auto* weights = reinterpret_cast<const uint4*>(stage_memory + kPixelBytes<kKernel>) + lane;
 #pragma unroll
   for (int tap = 0; tap < kKernel * kKernel; ++tap) {
     const int shift = tap / kKernel * kSide<kKernel> + tap % kKernel;
-    uint32_t a[kWarpRows][4];
+    uint32_t a[kWarpRows<kGroups>][4];
 #pragma unroll
-    for (int row = 0; row < kWarpRows; ++row) {
+    for (int row = 0; row < kWarpRows<kGroups>; ++row) {
       load_matrices(a[row], pixels + (row * kSide<kKernel> + shift) * 16);
     }
 #pragma unroll
     for (int group = 0; group < kGroups; ++group) {
       const uint4 b = weights[(tap * kGroups + group) * 32];
 #pragma unroll
-      for (int row = 0; row < kWarpRows; ++row) {
+      for (int row = 0; row < kWarpRows<kGroups>; ++row) {
         multiply_add(sums[row][group][0], a[row], b.x, b.y);
         multiply_add(sums[row][group][1], a[row], b.z, b.w);
       }
@@ -169,32 +207,34 @@ __device__ void finish(const ConvolutionArguments& args, float4 sums, int x, int
 }
 
 template <int kKernel, int kGroups>
-__global__ void __launch_bounds__(kThreads) convolve(const ConvolutionArguments args) {
+__global__ void __launch_bounds__(kThreads<kGroups>, kBlocks<kGroups>)
+    convolve(const ConvolutionArguments args) {
   extern __shared__ __align__(128) std::byte memory[];
   const auto shared = uint32_t(__cvta_generic_to_shared(memory));
   constexpr int kStage = kStageBytes<kKernel, kGroups>;
   const int x0 = blockIdx.x * kTile;
   const int y0 = blockIdx.y * kTile;
-  float sums[kWarpRows][kGroups][2][4] = {};
-  load_stage<kKernel, kGroups>(args, shared, 0, x0, y0);
+  float sums[kWarpRows<kGroups>][kGroups][2][4] = {};
+  const PixelLoads<kKernel, kGroups> loads(args, x0, y0);
+  load_stage<kKernel, kGroups>(args, loads, shared, 0);
   for (int in_group = 0; in_group < args.in_groups; ++in_group) {
     const int stage = in_group % 2 * kStage;
     wait_copies<0>();
     __syncthreads();  // the stage is whole, and nobody reads the other one any more
     if (in_group + 1 < args.in_groups) {
-      load_stage<kKernel, kGroups>(args, shared + (kStage - stage), in_group + 1, x0, y0);
+      load_stage<kKernel, kGroups>(args, loads, shared + (kStage - stage), in_group + 1);
     }
     multiply_stage<kKernel, kGroups>(sums, shared + stage, memory + stage);
   }
   const int lane = threadIdx.x % 32;
-  const int y = y0 + threadIdx.x / 32 * kWarpRows;
+  const int y = y0 + threadIdx.x / 32 * kWarpRows<kGroups>;
 #pragma unroll
   for (int group = 0; group < kGroups; ++group) {
     const int out_group = blockIdx.z * kGroups + group;
     if (out_group >= args.out_groups) break;
     const int channel = out_group * kGroup + lane % 4 * 4;
 #pragma unroll
-    for (int row = 0; row < kWarpRows; ++row) {
+    for (int row = 0; row < kWarpRows<kGroups>; ++row) {
       const auto& s = sums[row][group];
       finish(args, {s[0][0], s[0][1], s[1][0], s[1][1]}, x0 + lane / 4, y + row, channel);
       finish(args, {s[0][2], s[0][3], s[1][2], s[1][3]}, x0 + lane / 4 + 8, y + row, channel);
@@ -207,13 +247,15 @@ __global__ void __launch_bounds__(kThreads) convolve(const ConvolutionArguments 
 struct Variant {
   int kernel;
   int groups;
+  int threads;
   int shared_bytes;
   void (*run)(ConvolutionArguments);
 };
 
 template <int kKernel, int kGroups>
 constexpr Variant variant() {
-  return {kKernel, kGroups, 2 * kStageBytes<kKernel, kGroups>, convolve<kKernel, kGroups>};
+  return {kKernel, kGroups, kThreads<kGroups>, 2 * kStageBytes<kKernel, kGroups>,
+          convolve<kKernel, kGroups>};
 }
 
 /// Within the 99 KiB of shared memory that GeForce's blocks have.
@@ -245,7 +287,7 @@ void launch_convolution(int kernel, int tile_groups, const ConvolutionArguments&
   const auto tiles = [](int length, int side) { return unsigned((length + side - 1) / side); };
   const dim3 grid(tiles(args.width, kTile), tiles(args.height, kTile),
                   tiles(args.out_groups, tile_groups));
-  variant->run<<<grid, kThreads, size_t(variant->shared_bytes), stream>>>(args);
+  variant->run<<<grid, variant->threads, size_t(variant->shared_bytes), stream>>>(args);
   check(cudaGetLastError(), "starting a convolution");
 }
 
