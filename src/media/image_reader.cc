@@ -26,6 +26,14 @@ constexpr const char* kReads =
   fail(ErrorCode::input, "cannot read {}: {}", path.string(), vips_reason());
 }
 
+/// The result of one of libvips' operations, in the place of what it was made of.
+template <typename Operation>
+void replace(Picture& image, const fs::path& path, Operation&& operation) {
+  VipsImage* result = nullptr;
+  if (operation(image.get(), &result) != 0) fail_reading(path);
+  image.reset(result);
+}
+
 void check_is_file(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -78,6 +86,13 @@ bool is_bmp(std::span<const std::byte> bytes) {
   return bytes.size() >= 26 && bytes[0] == std::byte('B') && bytes[1] == std::byte('M');
 }
 
+/// Whether a BMP has 32 bits a pixel of which nothing says that the last eight are alpha. By its
+/// specification they mean nothing; ImageMagick takes them for alpha where they are not all zero.
+bool has_unused_bits(std::span<const std::byte> bytes) {
+  constexpr int64_t kNotCompressed = 0;  // BI_RGB; with alpha it would be BI_BITFIELDS
+  return number_at(bytes, 28, 2) == 32 && number_at(bytes, 30, 4) == kNotCompressed;
+}
+
 /// BMP comes through ImageMagick, which allocates what a header claims: it is looked at before.
 Picture open_bmp(const fs::path& path, std::span<const std::byte> bytes, int64_t max_pixels) {
   const bool is_old = number_at(bytes, 14, 4) == 12;  // OS/2's header has 16-bit sizes
@@ -92,7 +107,13 @@ Picture open_bmp(const fs::path& path, std::span<const std::byte> bytes, int64_t
                              VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, nullptr) != 0) {
     fail_reading(path);
   }
-  return Picture(image);
+  Picture picture(image);
+  if (!is_old && has_unused_bits(bytes) && vips_image_get_bands(image) == 4) {
+    replace(picture, path, [](VipsImage* in, VipsImage** out) {
+      return vips_extract_band(in, out, 0, "n", 3, nullptr);
+    });
+  }
+  return picture;
 }
 
 Picture open_other(const fs::path& path) {
@@ -106,14 +127,6 @@ Picture open_other(const fs::path& path) {
 }
 
 // Into what networks read --------------------------------------------------------------------
-
-/// The result of one of libvips' operations, in the place of what it was made of.
-template <typename Operation>
-void replace(Picture& image, const fs::path& path, Operation&& operation) {
-  VipsImage* result = nullptr;
-  if (operation(image.get(), &result) != 0) fail_reading(path);
-  image.reset(result);
-}
 
 bool has_16_bits(VipsImage* image) {
   return vips_image_get_format(image) == VIPS_FORMAT_USHORT;
