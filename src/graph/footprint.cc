@@ -109,8 +109,7 @@ double activation_bytes_per_pixel(const Graph& graph) {
   const ArenaPlan plan = plan_arena(graph, [&](ValueId id) {
     const Size size = graph.size_of(id, {side, side});
     const int channels = (graph.value(id).channels + kVector - 1) / kVector * kVector;
-    return size_t(channels) * size_t(size.width) * size_t(size.height) *
-           sizeof(float);
+    return size_t(channels) * size_t(size.width) * size_t(size.height) * sizeof(float);
   });
   return double(plan.size_bytes) / (double(side) * side);
 }

@@ -29,12 +29,12 @@ constexpr int kMaxVipsSide = 10'000'000;  // VIPS_MAX_COORD
 // What a format keeps is what libvips 8.14 writes into it; tests/acceptance/metadata.py looks.
 constexpr unsigned kDepths8And16 = kHoldsU8 | kHoldsU16;
 constexpr unsigned kModern = kHoldsAlpha | kLossy | kLossless;
-constexpr std::string_view kAll = "ICC EXIF XMP IPTC";
 
 constexpr std::array kFormats = {
     FormatTraits{ImageFormat::png, "PNG", kPng, kMaxVipsSide,
-                 kDepths8And16 | kHoldsAlpha | kStreams, kAll},
-    FormatTraits{ImageFormat::jpeg, "JPEG", kJpeg, 65535, kHoldsU8 | kLossy | kStreams, kAll},
+                 kDepths8And16 | kHoldsAlpha | kStreams, "ICC EXIF XMP"},
+    FormatTraits{ImageFormat::jpeg, "JPEG", kJpeg, 65535, kHoldsU8 | kLossy | kStreams,
+                 "ICC EXIF XMP IPTC"},
     FormatTraits{ImageFormat::webp, "WebP", kWebp, 16383, kHoldsU8 | kModern, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::tiff, "TIFF", kTiff, kMaxVipsSide,
                  kDepths8And16 | kHoldsF32 | kHoldsAlpha | kStreams, "ICC XMP IPTC"},
@@ -44,7 +44,7 @@ constexpr std::array kFormats = {
     FormatTraits{ImageFormat::jp2, "JPEG 2000", kJp2, kMaxVipsSide, kDepths8And16 | kModern, ""},
     FormatTraits{ImageFormat::ppm, "PPM", kPpm, kMaxVipsSide, kDepths8And16 | kStreams, ""},
     FormatTraits{ImageFormat::pfm, "PFM", kPfm, kMaxVipsSide, kHoldsF32 | kStreams, ""},
-    FormatTraits{ImageFormat::bmp, "BMP", kBmp, 65535, kHoldsU8 | kHoldsAlpha, ""},
+    FormatTraits{ImageFormat::bmp, "BMP", kBmp, 65535, kHoldsU8 | kHoldsAlpha, "ICC"},
     FormatTraits{ImageFormat::gif, "GIF", kGif, 65535, kHoldsU8 | kLossy | kOnlyIfAsked, ""},
 };
 

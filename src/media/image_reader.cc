@@ -230,56 +230,7 @@ void clamp01(Frame& frame) {
   for (float& value : floats) value = value > 0 ? std::min(value, 1.0f) : 0.0f;
 }
 
-}  // namespace
-
-// Metadata -----------------------------------------------------------------------------------
-
-void copy_metadata(VipsImage* from, VipsImage* to) {
-  for (const char* field : {VIPS_META_EXIF_NAME, VIPS_META_ICC_NAME, VIPS_META_XMP_NAME,
-                            VIPS_META_IPTC_NAME, VIPS_META_RESOLUTION_UNIT}) {
-    GValue value = G_VALUE_INIT;
-    if (vips_image_get_typeof(from, field) == 0 || vips_image_get(from, field, &value) != 0) {
-      continue;
-    }
-    vips_image_set(to, field, &value);
-    g_value_unset(&value);
-  }
-  vips_autorot_remove_angle(to);
-  vips_image_remove(to, "jpeg-thumbnail-data");
-}
-
-std::string ImageMetadata::kinds() const {
-  if (!fields_) return "";
-  constexpr std::pair<const char*, const char*> kKinds[] = {{"ICC", VIPS_META_ICC_NAME},
-                                                            {"EXIF", VIPS_META_EXIF_NAME},
-                                                            {"XMP", VIPS_META_XMP_NAME},
-                                                            {"IPTC", VIPS_META_IPTC_NAME}};
-  std::string kinds;
-  for (const auto& [kind, field] : kKinds) {
-    if (vips_image_get_typeof(fields_->image.get(), field) == 0) continue;
-    if (!kinds.empty()) kinds += ' ';
-    kinds += kind;
-  }
-  return kinds;
-}
-
-namespace {
-
-ImageMetadata metadata_of(VipsImage* image) {
-  Picture fields(vips_image_new());
-  vips_image_init_fields(fields.get(), 1, 1, 1, VIPS_FORMAT_UCHAR, VIPS_CODING_NONE,
-                         VIPS_INTERPRETATION_B_W, vips_image_get_xres(image),
-                         vips_image_get_yres(image));
-  copy_metadata(image, fields.get());
-  return ImageMetadata(
-      std::make_shared<const ImageMetadata::Fields>(ImageMetadata::Fields{std::move(fields)}));
-}
-
-}  // namespace
-
 // Reading ------------------------------------------------------------------------------------
-
-namespace {
 
 /// One thread at a time reads, since libvips has one list of errors for all.
 class Reading {

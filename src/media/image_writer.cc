@@ -213,12 +213,11 @@ bool ImageWriter::Encoding::fill(VipsRegion* region) {
 VipsHandle<VipsImage> ImageWriter::Encoding::image() {
   VipsHandle<VipsImage> rows(vips_image_new());
   VipsImage* const fields = metadata.fields() ? metadata.fields()->image.get() : nullptr;
-  constexpr double kUsual = 72 / 25.4;  // pixels per mm where a file says nothing: 72 per inch
   vips_image_init_fields(rows.get(), info.size.width, info.size.height, info.channels,
                          band_format(info.type), VIPS_CODING_NONE, interpretation_of(info),
-                         fields ? vips_image_get_xres(fields) : kUsual,
-                         fields ? vips_image_get_yres(fields) : kUsual);
-  if (fields) copy_metadata(fields, rows.get());
+                         fields ? vips_image_get_xres(fields) : kUsualResolution,
+                         fields ? vips_image_get_yres(fields) : kUsualResolution);
+  put_metadata(metadata, target.format, rows.get());
   VipsImage* in_order = nullptr;
   if (vips_image_pipelinev(rows.get(), VIPS_DEMAND_STYLE_THINSTRIP, nullptr) != 0 ||
       vips_image_generate(rows.get(), nullptr, generate, nullptr, this, nullptr) != 0 ||

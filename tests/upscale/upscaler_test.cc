@@ -141,7 +141,8 @@ TEST(Upscaler, ShortMemoryMakesTilesSmallerWithOneLineAndTheSamePixels) {
   Fixture tight(graph, "cpu", roomy.engine->bytes_needed({150, 150}));
   EXPECT_TRUE(equal(tight.run(picture), expected));
   ASSERT_EQ(tight.notices.size(), 1u);
-  EXPECT_NE(tight.notices[0].find("instead of 300x200 pixels"), std::string::npos) << tight.notices[0];
+  EXPECT_NE(tight.notices[0].find("instead of 300x200 pixels"), std::string::npos)
+      << tight.notices[0];
 }
 
 TEST(Upscaler, FailsWhenNotEvenTheSmallestTileFits) {
