@@ -29,6 +29,7 @@ constexpr int kMaxVipsSide = 10'000'000;  // VIPS_MAX_COORD
 // What a format keeps is what libvips 8.14 writes into it; tests/acceptance/metadata.py looks.
 constexpr unsigned kDepths8And16 = kHoldsU8 | kHoldsU16;
 constexpr unsigned kModern = kHoldsAlpha | kLossy | kLossless;
+constexpr unsigned kHeif = kDepths8And16 | kHoldsAlpha | kLossy;  // libvips has it in YCbCr only
 
 constexpr std::array kFormats = {
     FormatTraits{ImageFormat::png, "PNG", kPng, kMaxVipsSide,
@@ -38,12 +39,12 @@ constexpr std::array kFormats = {
     FormatTraits{ImageFormat::webp, "WebP", kWebp, 16383, kHoldsU8 | kModern, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::tiff, "TIFF", kTiff, kMaxVipsSide,
                  kDepths8And16 | kHoldsF32 | kHoldsAlpha | kStreams, "ICC XMP IPTC"},
-    FormatTraits{ImageFormat::avif, "AVIF", kAvif, 65535, kDepths8And16 | kModern, "ICC EXIF XMP"},
-    FormatTraits{ImageFormat::heic, "HEIC", kHeic, 65535, kDepths8And16 | kModern, "ICC EXIF XMP"},
+    FormatTraits{ImageFormat::avif, "AVIF", kAvif, 65535, kHeif, "ICC EXIF XMP"},
+    FormatTraits{ImageFormat::heic, "HEIC", kHeic, 65535, kHeif, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::jxl, "JPEG XL", kJxl, kMaxVipsSide, kDepths8And16 | kModern, "ICC"},
     FormatTraits{ImageFormat::jp2, "JPEG 2000", kJp2, kMaxVipsSide, kDepths8And16 | kModern, ""},
     FormatTraits{ImageFormat::ppm, "PPM", kPpm, kMaxVipsSide, kDepths8And16 | kStreams, ""},
-    FormatTraits{ImageFormat::pfm, "PFM", kPfm, kMaxVipsSide, kHoldsF32 | kStreams, ""},
+    FormatTraits{ImageFormat::pfm, "PFM", kPfm, kMaxVipsSide, kHoldsF32, ""},
     FormatTraits{ImageFormat::bmp, "BMP", kBmp, 65535, kHoldsU8 | kHoldsAlpha, "ICC"},
     FormatTraits{ImageFormat::gif, "GIF", kGif, 65535, kHoldsU8 | kLossy | kOnlyIfAsked, ""},
 };

@@ -82,6 +82,12 @@ int64_t number_at(std::span<const std::byte> bytes, size_t offset, size_t size) 
   return number;
 }
 
+/// Its rows are stored from the bottom, which libvips 8.14 does not mind.
+bool is_pfm(std::span<const std::byte> bytes) {
+  return bytes.size() >= 2 && bytes[0] == std::byte('P') &&
+         (bytes[1] == std::byte('F') || bytes[1] == std::byte('f'));
+}
+
 bool is_bmp(std::span<const std::byte> bytes) {
   return bytes.size() >= 26 && bytes[0] == std::byte('B') && bytes[1] == std::byte('M');
 }
@@ -253,6 +259,9 @@ struct ImageReader::Vips {
   std::optional<MappedFile> file;  ///< of a picture that is not read through a stream
   Picture image;
   VipsHandle<VipsRegion> region;
+  bool upside_down = false;
+
+  bool lies_upright() const { return !upside_down && vips_image_get_orientation(image.get()) == 1; }
 };
 
 ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
@@ -266,6 +275,7 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
     image = open_bmp(path, vips_->file->bytes(), options.max_pixels);
   } else {
     image = open_other(path);
+    vips_->upside_down = is_pfm(file.bytes());
   }
   check_claim(path, vips_image_get_width(image.get()), vips_image_get_height(image.get()),
               options.max_pixels);
@@ -283,20 +293,22 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
 ImageReader::~ImageReader() = default;
 
 size_t ImageReader::bytes_held() const {
-  return vips_image_get_orientation(vips_->image.get()) == 1 ? 0 : info_.total_bytes();
+  return vips_->lies_upright() ? 0 : info_.total_bytes();
 }
 
 Frame ImageReader::read() {
   const Reading reading;
   Picture& image = vips_->image;
   if (!vips_->region) {
-    if (vips_image_get_orientation(image.get()) != 1) {  // turning reads out of order
+    if (!vips_->lies_upright()) {  // turning reads out of order
       replace(image, path_, [](VipsImage* in, VipsImage** out) {
         *out = vips_image_copy_memory(in);
         return *out ? 0 : -1;
       });
-      replace(image, path_,
-              [](VipsImage* in, VipsImage** out) { return vips_autorot(in, out, nullptr); });
+      replace(image, path_, [&](VipsImage* in, VipsImage** out) {
+        return vips_->upside_down ? vips_flip(in, out, VIPS_DIRECTION_VERTICAL, nullptr)
+                                  : vips_autorot(in, out, nullptr);
+      });
     }
     vips_->region.reset(vips_region_new(image.get()));
   }

@@ -92,11 +92,11 @@ class FileTarget {
 // Encoders ---------------------------------------------------------------------------------------
 
 bool save_heif(VipsImage* image, ImageFormat format, const FrameInfo& info, int quality,
-               bool lossless, VipsTarget* target) {
+               VipsTarget* target) {
   const bool avif = format == ImageFormat::avif;
   return vips_heifsave_target(
-             image, target, "Q", quality, "lossless", lossless, "bitdepth",
-             info.type == SampleType::u16 ? 12 : 8, "compression",
+             image, target, "Q", quality, "bitdepth", info.type == SampleType::u16 ? 12 : 8,
+             "compression",
              avif ? VIPS_FOREIGN_HEIF_COMPRESSION_AV1 : VIPS_FOREIGN_HEIF_COMPRESSION_HEVC,
              "effort", kAvifEffort, "subsample_mode", VIPS_FOREIGN_SUBSAMPLE_OFF, nullptr) == 0;
 }
@@ -107,6 +107,23 @@ bool save_tiff(VipsImage* image, const FrameInfo& info, VipsTarget* target) {
              image, target, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE, "predictor",
              floats ? VIPS_FOREIGN_TIFF_PREDICTOR_FLOAT : VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL,
              "bigtiff", info.total_bytes() > kLargestClassicTiff, nullptr) == 0;
+}
+
+bool save_ppm(VipsImage* image, VipsForeignPpmFormat format, VipsTarget* target) {
+  // Else a comment is written that holds the time, and that other readers of PFM stumble over.
+  constexpr gboolean kNoComment = TRUE;
+  return vips_ppmsave_target(image, target, "format", format, "strip", kNoComment, nullptr) == 0;
+}
+
+/// Its rows are stored from the bottom, which libvips 8.14 does not mind.
+bool save_pfm(VipsImage* image, VipsTarget* target) {
+  const VipsHandle<VipsImage> whole(vips_image_copy_memory(image));
+  VipsImage* flipped = nullptr;
+  if (!whole || vips_flip(whole.get(), &flipped, VIPS_DIRECTION_VERTICAL, nullptr) != 0) {
+    return false;
+  }
+  const VipsHandle<VipsImage> owner(flipped);
+  return save_ppm(flipped, VIPS_FOREIGN_PPM_FORMAT_PFM, target);
 }
 
 bool save_bmp(VipsImage* image, AtomicFile& file) {
@@ -135,18 +152,16 @@ bool save(VipsImage* image, const ImageTarget& to, const FrameInfo& info, Atomic
       return save_tiff(image, info, target);
     case ImageFormat::avif:
     case ImageFormat::heic:
-      return save_heif(image, to.format, info, quality, lossless, target);
+      return save_heif(image, to.format, info, quality, target);
     case ImageFormat::jxl:
       return vips_jxlsave_target(image, target, "Q", quality, "lossless", lossless, "effort",
                                  kJxlEffort, nullptr) == 0;
     case ImageFormat::jp2:
       return vips_jp2ksave_target(image, target, "Q", quality, "lossless", lossless, nullptr) == 0;
     case ImageFormat::ppm:
-      return vips_ppmsave_target(image, target, "format", VIPS_FOREIGN_PPM_FORMAT_PNM, nullptr) ==
-             0;
+      return save_ppm(image, VIPS_FOREIGN_PPM_FORMAT_PNM, target);
     case ImageFormat::pfm:
-      return vips_ppmsave_target(image, target, "format", VIPS_FOREIGN_PPM_FORMAT_PFM, nullptr) ==
-             0;
+      return save_pfm(image, target);
     case ImageFormat::bmp:
       return save_bmp(image, file);
     case ImageFormat::gif:
