@@ -25,6 +25,7 @@ constexpr std::string_view kBmp[] = {".bmp", ".dib"};
 constexpr std::string_view kGif[] = {".gif"};
 
 constexpr int kMaxVipsSide = 10'000'000;  // VIPS_MAX_COORD
+constexpr int kMaxJpegSide = 65500;       // of libjpeg; the format has 65535
 
 // What a format keeps is what libvips 8.14 writes into it; tests/acceptance/metadata.py looks.
 constexpr unsigned kDepths8And16 = kHoldsU8 | kHoldsU16;
@@ -34,7 +35,7 @@ constexpr unsigned kHeif = kDepths8And16 | kHoldsAlpha | kLossy;  // libvips has
 constexpr std::array kFormats = {
     FormatTraits{ImageFormat::png, "PNG", kPng, kMaxVipsSide,
                  kDepths8And16 | kHoldsAlpha | kStreams, "ICC EXIF XMP"},
-    FormatTraits{ImageFormat::jpeg, "JPEG", kJpeg, 65535, kHoldsU8 | kLossy | kStreams,
+    FormatTraits{ImageFormat::jpeg, "JPEG", kJpeg, kMaxJpegSide, kHoldsU8 | kLossy | kStreams,
                  "ICC EXIF XMP IPTC"},
     FormatTraits{ImageFormat::webp, "WebP", kWebp, 16383, kHoldsU8 | kModern, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::tiff, "TIFF", kTiff, kMaxVipsSide,
@@ -102,6 +103,12 @@ void check_holds(ImageFormat format, const std::filesystem::path& path, const Fr
     refuse(fmt::format("{} pixels a side", longest),
            can.max_side < kMaxVipsSide ? "use a smaller -s, or write a PNG" : "use a smaller -s");
   }
+}
+
+bool needs_bigtiff(const FrameInfo& picture) {
+  // Deflate may leave a little more than there was.
+  constexpr size_t kLargestClassic = size_t(3) << 30;
+  return picture.total_bytes() > kLargestClassic;
 }
 
 int default_quality(ImageFormat format) {

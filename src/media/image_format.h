@@ -52,6 +52,9 @@ std::optional<ImageFormat> format_named(std::string_view name);
 /// before any work is done.
 void check_holds(ImageFormat format, const std::filesystem::path& path, const FrameInfo& picture);
 
+/// Whether a TIFF of such a picture may pass the 4 GiB that a classic one can address.
+bool needs_bigtiff(const FrameInfo& picture);
+
 /// How a picture is encoded.
 struct EncodeOptions {
   std::optional<int> quality = {};  ///< 1..100, of lossy formats; none: default_quality()

@@ -32,9 +32,6 @@ constexpr int kRowsAsked = 16;
 constexpr int kJxlEffort = 4;
 constexpr int kAvifEffort = 3;
 
-// Above this, what compression leaves may pass the 4 GiB that a TIFF can address.
-constexpr size_t kLargestClassicTiff = size_t(3) << 30;
-
 VipsInterpretation interpretation_of(const FrameInfo& info) {
   const bool gray = info.channels <= 2;
   if (info.type == SampleType::u16) {
@@ -106,7 +103,7 @@ bool save_tiff(VipsImage* image, const FrameInfo& info, VipsTarget* target) {
   return vips_tiffsave_target(
              image, target, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE, "predictor",
              floats ? VIPS_FOREIGN_TIFF_PREDICTOR_FLOAT : VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL,
-             "bigtiff", info.total_bytes() > kLargestClassicTiff, nullptr) == 0;
+             "bigtiff", needs_bigtiff(info), nullptr) == 0;
 }
 
 bool save_ppm(VipsImage* image, VipsForeignPpmFormat format, VipsTarget* target) {
@@ -126,12 +123,29 @@ bool save_pfm(VipsImage* image, VipsTarget* target) {
   return save_ppm(flipped, VIPS_FOREIGN_PPM_FORMAT_PFM, target);
 }
 
+/// What an encoder left in memory.
+void write_buffer(void* bytes, size_t count, AtomicFile& file) {
+  const std::unique_ptr<void, void (*)(void*)> owner(bytes, g_free);
+  file.write({static_cast<const std::byte*>(bytes), count});
+}
+
 bool save_bmp(VipsImage* image, AtomicFile& file) {
   void* bytes = nullptr;
   size_t count = 0;
   if (vips_magicksave_buffer(image, &bytes, &count, "format", "BMP", nullptr) != 0) return false;
-  const std::unique_ptr<void, void (*)(void*)> owner(bytes, g_free);
-  file.write({static_cast<const std::byte*>(bytes), count});
+  write_buffer(bytes, count, file);
+  return true;
+}
+
+/// In memory: given a file on a full disk, OpenJPEG 2.5 tries to write for ever.
+bool save_jp2(VipsImage* image, int quality, gboolean lossless, AtomicFile& file) {
+  void* bytes = nullptr;
+  size_t count = 0;
+  if (vips_jp2ksave_buffer(image, &bytes, &count, "Q", quality, "lossless", lossless, nullptr) !=
+      0) {
+    return false;
+  }
+  write_buffer(bytes, count, file);
   return true;
 }
 
@@ -157,7 +171,7 @@ bool save(VipsImage* image, const ImageTarget& to, const FrameInfo& info, Atomic
       return vips_jxlsave_target(image, target, "Q", quality, "lossless", lossless, "effort",
                                  kJxlEffort, nullptr) == 0;
     case ImageFormat::jp2:
-      return vips_jp2ksave_target(image, target, "Q", quality, "lossless", lossless, nullptr) == 0;
+      return save_jp2(image, quality, lossless, file);
     case ImageFormat::ppm:
       return save_ppm(image, VIPS_FOREIGN_PPM_FORMAT_PNM, target);
     case ImageFormat::pfm:
