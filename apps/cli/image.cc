@@ -184,8 +184,7 @@ void add_result_options(CLI::App& command, ImageOptions& options) {
       ->option_text("1..100")
       ->check(CLI::Range(1, 100))
       ->group(kGroup);
-  command
-      .add_flag("--lossless", options.encode.lossless, "WebP, AVIF, HEIC, JXL, JP2 without loss")
+  command.add_flag("--lossless", options.encode.lossless, "WebP, JXL, JP2 without loss")
       ->group(kGroup);
   command.add_option("--png-level", options.encode.png_level, "Of compression (default: 2)")
       ->option_text("0..9")

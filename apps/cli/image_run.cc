@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image_run.h"
 
+#include <malloc.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -33,6 +34,12 @@ constexpr size_t kWriteBehind = size_t(64) << 20;
 
 // What all pictures that wait for their encoders may take; one may always be on its way.
 constexpr size_t kWritersBudget = size_t(512) << 20;
+
+/// Lets blocks as large as rows of pictures go back to the system when they are freed. Left alone,
+/// glibc keeps them for the thread that had them, and every encoder has a thread of its own.
+void return_freed_rows() {
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+}
 
 class Stopwatch {
  public:
@@ -323,6 +330,7 @@ class ImageRun {
 }  // namespace
 
 int run_image(const ImageOptions& options, std::stop_token stop) {
+  return_freed_rows();
   return ImageRun(options, std::move(stop)).run();
 }
 

@@ -26,26 +26,28 @@ constexpr std::string_view kBmp[] = {".bmp", ".dib"};
 constexpr std::string_view kGif[] = {".gif"};
 
 constexpr int kMaxVipsSide = 10'000'000;  // VIPS_MAX_COORD
+constexpr int kMaxJpegSide = 65500;       // of libjpeg; the format has 65535
 
 // What a format keeps is what libvips 8.14 writes into it; tests/acceptance/metadata.py looks.
 constexpr unsigned kDepths8And16 = kHoldsU8 | kHoldsU16;
 constexpr unsigned kModern = kHoldsAlpha | kLossy | kLossless;
-constexpr std::string_view kAll = "ICC EXIF XMP IPTC";
+constexpr unsigned kHeif = kDepths8And16 | kHoldsAlpha | kLossy;  // libvips has it in YCbCr only
 
 constexpr std::array kFormats = {
     FormatTraits{ImageFormat::png, "PNG", kPng, kMaxVipsSide,
-                 kDepths8And16 | kHoldsAlpha | kStreams, kAll},
-    FormatTraits{ImageFormat::jpeg, "JPEG", kJpeg, 65535, kHoldsU8 | kLossy | kStreams, kAll},
+                 kDepths8And16 | kHoldsAlpha | kStreams, "ICC EXIF XMP"},
+    FormatTraits{ImageFormat::jpeg, "JPEG", kJpeg, kMaxJpegSide, kHoldsU8 | kLossy | kStreams,
+                 "ICC EXIF XMP IPTC"},
     FormatTraits{ImageFormat::webp, "WebP", kWebp, 16383, kHoldsU8 | kModern, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::tiff, "TIFF", kTiff, kMaxVipsSide,
                  kDepths8And16 | kHoldsF32 | kHoldsAlpha | kStreams, "ICC XMP IPTC"},
-    FormatTraits{ImageFormat::avif, "AVIF", kAvif, 65535, kDepths8And16 | kModern, "ICC EXIF XMP"},
-    FormatTraits{ImageFormat::heic, "HEIC", kHeic, 65535, kDepths8And16 | kModern, "ICC EXIF XMP"},
+    FormatTraits{ImageFormat::avif, "AVIF", kAvif, 65535, kHeif, "ICC EXIF XMP"},
+    FormatTraits{ImageFormat::heic, "HEIC", kHeic, 65535, kHeif, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::jxl, "JPEG XL", kJxl, kMaxVipsSide, kDepths8And16 | kModern, "ICC"},
     FormatTraits{ImageFormat::jp2, "JPEG 2000", kJp2, kMaxVipsSide, kDepths8And16 | kModern, ""},
     FormatTraits{ImageFormat::ppm, "PPM", kPpm, kMaxVipsSide, kDepths8And16 | kStreams, ""},
-    FormatTraits{ImageFormat::pfm, "PFM", kPfm, kMaxVipsSide, kHoldsF32 | kStreams, ""},
-    FormatTraits{ImageFormat::bmp, "BMP", kBmp, 65535, kHoldsU8 | kHoldsAlpha, ""},
+    FormatTraits{ImageFormat::pfm, "PFM", kPfm, kMaxVipsSide, kHoldsF32, ""},
+    FormatTraits{ImageFormat::bmp, "BMP", kBmp, 65535, kHoldsU8 | kHoldsAlpha, "ICC"},
     FormatTraits{ImageFormat::gif, "GIF", kGif, 65535, kHoldsU8 | kLossy | kOnlyIfAsked, ""},
 };
 
@@ -106,6 +108,12 @@ void check_holds(ImageFormat format, const std::filesystem::path& path, const Fr
 
 std::string image_library() {
   return fmt::format("libvips {}.{}.{}", vips_version(0), vips_version(1), vips_version(2));
+}
+
+bool needs_bigtiff(const FrameInfo& picture) {
+  // Deflate may leave a little more than there was.
+  constexpr size_t kLargestClassic = size_t(3) << 30;
+  return picture.total_bytes() > kLargestClassic;
 }
 
 int default_quality(ImageFormat format) {

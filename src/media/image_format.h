@@ -55,6 +55,9 @@ void check_holds(ImageFormat format, const std::filesystem::path& path, const Fr
 /// What reads and writes them: "libvips 8.14.1".
 std::string image_library();
 
+/// Whether a TIFF of such a picture may pass the 4 GiB that a classic one can address.
+bool needs_bigtiff(const FrameInfo& picture);
+
 /// How a picture is encoded.
 struct EncodeOptions {
   std::optional<int> quality = {};  ///< 1..100, of lossy formats; none: default_quality()

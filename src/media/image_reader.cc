@@ -26,6 +26,14 @@ constexpr const char* kReads =
   fail(ErrorCode::input, "cannot read {}: {}", path.string(), vips_reason());
 }
 
+/// The result of one of libvips' operations, in the place of what it was made of.
+template <typename Operation>
+void replace(Picture& image, const fs::path& path, Operation&& operation) {
+  VipsImage* result = nullptr;
+  if (operation(image.get(), &result) != 0) fail_reading(path);
+  image.reset(result);
+}
+
 void check_is_file(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -74,8 +82,21 @@ int64_t number_at(std::span<const std::byte> bytes, size_t offset, size_t size) 
   return number;
 }
 
+/// Its rows are stored from the bottom, which libvips 8.14 does not mind.
+bool is_pfm(std::span<const std::byte> bytes) {
+  return bytes.size() >= 2 && bytes[0] == std::byte('P') &&
+         (bytes[1] == std::byte('F') || bytes[1] == std::byte('f'));
+}
+
 bool is_bmp(std::span<const std::byte> bytes) {
   return bytes.size() >= 26 && bytes[0] == std::byte('B') && bytes[1] == std::byte('M');
+}
+
+/// Whether a BMP has 32 bits a pixel of which nothing says that the last eight are alpha. By its
+/// specification they mean nothing; ImageMagick takes them for alpha where they are not all zero.
+bool has_unused_bits(std::span<const std::byte> bytes) {
+  constexpr int64_t kNotCompressed = 0;  // BI_RGB; with alpha it would be BI_BITFIELDS
+  return number_at(bytes, 28, 2) == 32 && number_at(bytes, 30, 4) == kNotCompressed;
 }
 
 /// BMP comes through ImageMagick, which allocates what a header claims: it is looked at before.
@@ -92,7 +113,13 @@ Picture open_bmp(const fs::path& path, std::span<const std::byte> bytes, int64_t
                              VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, nullptr) != 0) {
     fail_reading(path);
   }
-  return Picture(image);
+  Picture picture(image);
+  if (!is_old && has_unused_bits(bytes) && vips_image_get_bands(image) == 4) {
+    replace(picture, path, [](VipsImage* in, VipsImage** out) {
+      return vips_extract_band(in, out, 0, "n", 3, nullptr);
+    });
+  }
+  return picture;
 }
 
 Picture open_other(const fs::path& path) {
@@ -106,14 +133,6 @@ Picture open_other(const fs::path& path) {
 }
 
 // Into what networks read --------------------------------------------------------------------
-
-/// The result of one of libvips' operations, in the place of what it was made of.
-template <typename Operation>
-void replace(Picture& image, const fs::path& path, Operation&& operation) {
-  VipsImage* result = nullptr;
-  if (operation(image.get(), &result) != 0) fail_reading(path);
-  image.reset(result);
-}
 
 bool has_16_bits(VipsImage* image) {
   return vips_image_get_format(image) == VIPS_FORMAT_USHORT;
@@ -217,56 +236,7 @@ void clamp01(Frame& frame) {
   for (float& value : floats) value = value > 0 ? std::min(value, 1.0f) : 0.0f;
 }
 
-}  // namespace
-
-// Metadata -----------------------------------------------------------------------------------
-
-void copy_metadata(VipsImage* from, VipsImage* to) {
-  for (const char* field : {VIPS_META_EXIF_NAME, VIPS_META_ICC_NAME, VIPS_META_XMP_NAME,
-                            VIPS_META_IPTC_NAME, VIPS_META_RESOLUTION_UNIT}) {
-    GValue value = G_VALUE_INIT;
-    if (vips_image_get_typeof(from, field) == 0 || vips_image_get(from, field, &value) != 0) {
-      continue;
-    }
-    vips_image_set(to, field, &value);
-    g_value_unset(&value);
-  }
-  vips_autorot_remove_angle(to);
-  vips_image_remove(to, "jpeg-thumbnail-data");
-}
-
-std::string ImageMetadata::kinds() const {
-  if (!fields_) return "";
-  constexpr std::pair<const char*, const char*> kKinds[] = {{"ICC", VIPS_META_ICC_NAME},
-                                                            {"EXIF", VIPS_META_EXIF_NAME},
-                                                            {"XMP", VIPS_META_XMP_NAME},
-                                                            {"IPTC", VIPS_META_IPTC_NAME}};
-  std::string kinds;
-  for (const auto& [kind, field] : kKinds) {
-    if (vips_image_get_typeof(fields_->image.get(), field) == 0) continue;
-    if (!kinds.empty()) kinds += ' ';
-    kinds += kind;
-  }
-  return kinds;
-}
-
-namespace {
-
-ImageMetadata metadata_of(VipsImage* image) {
-  Picture fields(vips_image_new());
-  vips_image_init_fields(fields.get(), 1, 1, 1, VIPS_FORMAT_UCHAR, VIPS_CODING_NONE,
-                         VIPS_INTERPRETATION_B_W, vips_image_get_xres(image),
-                         vips_image_get_yres(image));
-  copy_metadata(image, fields.get());
-  return ImageMetadata(
-      std::make_shared<const ImageMetadata::Fields>(ImageMetadata::Fields{std::move(fields)}));
-}
-
-}  // namespace
-
 // Reading ------------------------------------------------------------------------------------
-
-namespace {
 
 /// One thread at a time reads, since libvips has one list of errors for all.
 class Reading {
@@ -289,6 +259,9 @@ struct ImageReader::Vips {
   std::optional<MappedFile> file;  ///< of a picture that is not read through a stream
   Picture image;
   VipsHandle<VipsRegion> region;
+  bool upside_down = false;
+
+  bool lies_upright() const { return !upside_down && vips_image_get_orientation(image.get()) == 1; }
 };
 
 ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
@@ -302,6 +275,7 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
     image = open_bmp(path, vips_->file->bytes(), options.max_pixels);
   } else {
     image = open_other(path);
+    vips_->upside_down = is_pfm(file.bytes());
   }
   check_claim(path, vips_image_get_width(image.get()), vips_image_get_height(image.get()),
               options.max_pixels);
@@ -319,20 +293,22 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
 ImageReader::~ImageReader() = default;
 
 size_t ImageReader::bytes_held() const {
-  return vips_image_get_orientation(vips_->image.get()) == 1 ? 0 : info_.total_bytes();
+  return vips_->lies_upright() ? 0 : info_.total_bytes();
 }
 
 Frame ImageReader::read() {
   const Reading reading;
   Picture& image = vips_->image;
   if (!vips_->region) {
-    if (vips_image_get_orientation(image.get()) != 1) {  // turning reads out of order
+    if (!vips_->lies_upright()) {  // turning reads out of order
       replace(image, path_, [](VipsImage* in, VipsImage** out) {
         *out = vips_image_copy_memory(in);
         return *out ? 0 : -1;
       });
-      replace(image, path_,
-              [](VipsImage* in, VipsImage** out) { return vips_autorot(in, out, nullptr); });
+      replace(image, path_, [&](VipsImage* in, VipsImage** out) {
+        return vips_->upside_down ? vips_flip(in, out, VIPS_DIRECTION_VERTICAL, nullptr)
+                                  : vips_autorot(in, out, nullptr);
+      });
     }
     vips_->region.reset(vips_region_new(image.get()));
   }

@@ -32,9 +32,6 @@ constexpr int kRowsAsked = 16;
 constexpr int kJxlEffort = 4;
 constexpr int kAvifEffort = 3;
 
-// Above this, what compression leaves may pass the 4 GiB that a TIFF can address.
-constexpr size_t kLargestClassicTiff = size_t(3) << 30;
-
 VipsInterpretation interpretation_of(const FrameInfo& info) {
   const bool gray = info.channels <= 2;
   if (info.type == SampleType::u16) {
@@ -92,11 +89,11 @@ class FileTarget {
 // Encoders ---------------------------------------------------------------------------------------
 
 bool save_heif(VipsImage* image, ImageFormat format, const FrameInfo& info, int quality,
-               bool lossless, VipsTarget* target) {
+               VipsTarget* target) {
   const bool avif = format == ImageFormat::avif;
   return vips_heifsave_target(
-             image, target, "Q", quality, "lossless", lossless, "bitdepth",
-             info.type == SampleType::u16 ? 12 : 8, "compression",
+             image, target, "Q", quality, "bitdepth", info.type == SampleType::u16 ? 12 : 8,
+             "compression",
              avif ? VIPS_FOREIGN_HEIF_COMPRESSION_AV1 : VIPS_FOREIGN_HEIF_COMPRESSION_HEVC,
              "effort", kAvifEffort, "subsample_mode", VIPS_FOREIGN_SUBSAMPLE_OFF, nullptr) == 0;
 }
@@ -106,15 +103,49 @@ bool save_tiff(VipsImage* image, const FrameInfo& info, VipsTarget* target) {
   return vips_tiffsave_target(
              image, target, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE, "predictor",
              floats ? VIPS_FOREIGN_TIFF_PREDICTOR_FLOAT : VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL,
-             "bigtiff", info.total_bytes() > kLargestClassicTiff, nullptr) == 0;
+             "bigtiff", needs_bigtiff(info), nullptr) == 0;
+}
+
+bool save_ppm(VipsImage* image, VipsForeignPpmFormat format, VipsTarget* target) {
+  // Else a comment is written that holds the time, and that other readers of PFM stumble over.
+  constexpr gboolean kNoComment = TRUE;
+  return vips_ppmsave_target(image, target, "format", format, "strip", kNoComment, nullptr) == 0;
+}
+
+/// Its rows are stored from the bottom, which libvips 8.14 does not mind.
+bool save_pfm(VipsImage* image, VipsTarget* target) {
+  const VipsHandle<VipsImage> whole(vips_image_copy_memory(image));
+  VipsImage* flipped = nullptr;
+  if (!whole || vips_flip(whole.get(), &flipped, VIPS_DIRECTION_VERTICAL, nullptr) != 0) {
+    return false;
+  }
+  const VipsHandle<VipsImage> owner(flipped);
+  return save_ppm(flipped, VIPS_FOREIGN_PPM_FORMAT_PFM, target);
+}
+
+/// What an encoder left in memory.
+void write_buffer(void* bytes, size_t count, AtomicFile& file) {
+  const std::unique_ptr<void, void (*)(void*)> owner(bytes, g_free);
+  file.write({static_cast<const std::byte*>(bytes), count});
 }
 
 bool save_bmp(VipsImage* image, AtomicFile& file) {
   void* bytes = nullptr;
   size_t count = 0;
   if (vips_magicksave_buffer(image, &bytes, &count, "format", "BMP", nullptr) != 0) return false;
-  const std::unique_ptr<void, void (*)(void*)> owner(bytes, g_free);
-  file.write({static_cast<const std::byte*>(bytes), count});
+  write_buffer(bytes, count, file);
+  return true;
+}
+
+/// In memory: given a file on a full disk, OpenJPEG 2.5 tries to write for ever.
+bool save_jp2(VipsImage* image, int quality, gboolean lossless, AtomicFile& file) {
+  void* bytes = nullptr;
+  size_t count = 0;
+  if (vips_jp2ksave_buffer(image, &bytes, &count, "Q", quality, "lossless", lossless, nullptr) !=
+      0) {
+    return false;
+  }
+  write_buffer(bytes, count, file);
   return true;
 }
 
@@ -135,18 +166,16 @@ bool save(VipsImage* image, const ImageTarget& to, const FrameInfo& info, Atomic
       return save_tiff(image, info, target);
     case ImageFormat::avif:
     case ImageFormat::heic:
-      return save_heif(image, to.format, info, quality, lossless, target);
+      return save_heif(image, to.format, info, quality, target);
     case ImageFormat::jxl:
       return vips_jxlsave_target(image, target, "Q", quality, "lossless", lossless, "effort",
                                  kJxlEffort, nullptr) == 0;
     case ImageFormat::jp2:
-      return vips_jp2ksave_target(image, target, "Q", quality, "lossless", lossless, nullptr) == 0;
+      return save_jp2(image, quality, lossless, file);
     case ImageFormat::ppm:
-      return vips_ppmsave_target(image, target, "format", VIPS_FOREIGN_PPM_FORMAT_PNM, nullptr) ==
-             0;
+      return save_ppm(image, VIPS_FOREIGN_PPM_FORMAT_PNM, target);
     case ImageFormat::pfm:
-      return vips_ppmsave_target(image, target, "format", VIPS_FOREIGN_PPM_FORMAT_PFM, nullptr) ==
-             0;
+      return save_pfm(image, target);
     case ImageFormat::bmp:
       return save_bmp(image, file);
     case ImageFormat::gif:
@@ -213,12 +242,11 @@ bool ImageWriter::Encoding::fill(VipsRegion* region) {
 VipsHandle<VipsImage> ImageWriter::Encoding::image() {
   VipsHandle<VipsImage> rows(vips_image_new());
   VipsImage* const fields = metadata.fields() ? metadata.fields()->image.get() : nullptr;
-  constexpr double kUsual = 72 / 25.4;  // pixels per mm where a file says nothing: 72 per inch
   vips_image_init_fields(rows.get(), info.size.width, info.size.height, info.channels,
                          band_format(info.type), VIPS_CODING_NONE, interpretation_of(info),
-                         fields ? vips_image_get_xres(fields) : kUsual,
-                         fields ? vips_image_get_yres(fields) : kUsual);
-  if (fields) copy_metadata(fields, rows.get());
+                         fields ? vips_image_get_xres(fields) : kUsualResolution,
+                         fields ? vips_image_get_yres(fields) : kUsualResolution);
+  put_metadata(metadata, target.format, rows.get());
   VipsImage* in_order = nullptr;
   if (vips_image_pipelinev(rows.get(), VIPS_DEMAND_STYLE_THINSTRIP, nullptr) != 0 ||
       vips_image_generate(rows.get(), nullptr, generate, nullptr, this, nullptr) != 0 ||

@@ -20,9 +20,13 @@ void keep_warning(const char*, GLogLevelFlags, const char* message, void*) {
   last_warning = message;
 }
 
+void keep_quiet(const char*, GLogLevelFlags, const char*, void*) {}
+
 bool start() {
   g_log_set_handler("VIPS", GLogLevelFlags(G_LOG_LEVEL_MASK | G_LOG_FLAG_FATAL), keep_warning,
                     nullptr);
+  // What it says of a picture without width or height, which libvips then refuses.
+  g_log_set_handler("GLib-GObject", G_LOG_LEVEL_WARNING, keep_quiet, nullptr);
   if (VIPS_INIT("upres") != 0) return false;
   vips_block_untrusted_set(TRUE);
   // Untrusted only for want of fuzzing by libvips' makers; tests/fuzz does that here. ImageMagick

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the acceptance tests share: where the program and its data are, how a test is skipped."""
 import contextlib
+import dataclasses
+import json
 import os
 import pathlib
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 from PIL import Image
@@ -66,6 +71,66 @@ def upscale(source, target, *arguments):
     if done.returncode != 0:
         sys.exit(f"upres image {source} {' '.join(map(str, arguments))}: "
                  f"exit code {done.returncode}\n{done.stderr}")
+
+
+@dataclasses.dataclass
+class Measured:
+    """A run of the program: how it ended, and what it took."""
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float      # on the clock
+    cpu_seconds: float  # of all its threads
+    peak_mib: float
+
+
+# Runs a program and tells of its resources. A child's peak of memory is never below its parent's:
+# this one's is small.
+LAUNCHER = """
+import os, sys
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+with open(int(sys.argv[1]), "w") as told:
+    print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss,
+          file=told)
+"""
+
+
+def measured(*arguments, timeout_s=60):
+    """Runs the program by itself; it is killed when it takes longer, with returncode -9."""
+    reading, writing = os.pipe()
+    began = time.monotonic()
+    command = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(writing), UPRES]
+    process = subprocess.Popen([*command, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               errors="replace", pass_fds=[writing], start_new_session=True)
+    os.close(writing)
+    try:
+        out, errors = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, errors = process.communicate()
+    seconds = time.monotonic() - began
+    with open(reading) as told:
+        code, cpu, peak_kib = (told.read() or f"{-signal.SIGKILL} 0 0").split()
+    return Measured(int(code), out, errors, seconds, float(cpu), int(peak_kib) / 1024)
+
+
+def write_nearest(path, scale, features=8):
+    """A model (SRVGGNetCompact) whose weights are all zero: each pixel becomes scale x scale of the
+    same value. What goes wrong with such a result went wrong in reading, cutting or writing."""
+    shapes = {"body.0.weight": [features, 3, 3, 3], "body.0.bias": [features],
+              "body.1.weight": [features],
+              "body.2.weight": [features, features, 3, 3], "body.2.bias": [features],
+              "body.3.weight": [features],
+              "body.4.weight": [3 * scale ** 2, features, 3, 3], "body.4.bias": [3 * scale ** 2]}
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
 
 
 @contextlib.contextmanager

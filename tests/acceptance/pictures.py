@@ -6,64 +6,12 @@ command gives the same bytes; a JPEG's orientation is applied."""
 import json
 import struct
 import sys
-import zlib
 
 import numpy as np
 from PIL import Image
 
 from common import ROOT, SAMPLE, Checks, upscale, workspace
-
-COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG's, by channels
-
-
-def write_png(path, picture):
-    """[height, width, channels] of uint8 or uint16. Pillow does not write all of these."""
-    height, width, channels = picture.shape
-
-    def chunk(kind, content):
-        return (struct.pack(">I", len(content)) + kind + content +
-                struct.pack(">I", zlib.crc32(kind + content)))
-
-    rows = picture.astype(picture.dtype.newbyteorder(">")).tobytes()
-    stride = len(rows) // height
-    filtered = b"".join(b"\0" + rows[i:i + stride] for i in range(0, len(rows), stride))
-    header = struct.pack(">IIBBBBB", width, height, picture.itemsize * 8, COLOUR_TYPES[channels],
-                         0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) +
-                     chunk(b"IDAT", zlib.compress(filtered)) + chunk(b"IEND", b""))
-
-
-def read_png(path):
-    content, at, data = path.read_bytes(), 8, b""
-    while at < len(content):
-        length, kind = struct.unpack(">I4s", content[at:at + 8])
-        body = content[at + 8:at + 8 + length]
-        if kind == b"IHDR":
-            width, height, bits, colour, _, _, interlace = struct.unpack(">IIBBBBB", body)
-        elif kind == b"IDAT":
-            data += body
-        at += length + 12
-    assert interlace == 0 and bits in (8, 16), (interlace, bits)
-    channels = {v: k for k, v in COLOUR_TYPES.items()}[colour]
-    step, stride = channels * bits // 8, width * channels * bits // 8
-    raw = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, stride + 1)
-    rows, above = [], np.zeros(stride + step, int)
-    for kind, *line in raw.astype(int):
-        row = np.zeros(stride + step, int)  # `step` zeros stand left of the first pixel
-        for i, value in enumerate(line):
-            left, up, corner = row[i], above[i + step], above[i]
-            if kind == 4:
-                guess = left + up - corner
-                predicted = min((abs(guess - left), 0, left), (abs(guess - up), 1, up),
-                                (abs(guess - corner), 2, corner))[2]
-            else:
-                predicted = (0, left, up, (left + up) // 2)[kind]
-            row[i + step] = (value + predicted) & 255
-        rows.append(row[step:])
-        above = row
-    samples = np.array(rows, np.uint8).tobytes()
-    return np.frombuffer(samples, ">u1" if bits == 8 else ">u2").reshape(height, width, channels)
-
+from png_file import read_png, write_png
 
 def read_golden(name):
     content = (ROOT / f"tests/golden/{name}.safetensors").read_bytes()

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """usage: make_seeds.py FOLDER
 Writes the fuzz targets' first inputs, FOLDER/READER/*: the weights of a tiny network as each reader
-takes them. PyTorch's files are written as torch.save() does, without PyTorch."""
+takes them, and a small picture in every format that Pillow writes. PyTorch's files are written as
+torch.save() does, without PyTorch."""
 import collections
 import io
 import json
@@ -15,7 +16,10 @@ import tarfile
 import types
 import zipfile
 
+from PIL import Image
+
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
+DATA = GOLDEN.parents[2] / "shared/data/images"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 # --- names of PyTorch, so that pickles can refer to them ---
@@ -219,6 +223,25 @@ def ncnn_files():
             yield struct.pack("<I", len(graph)) + graph + weights
 
 
+def pictures():
+    """Small ones that Pillow writes, and those beside the project, if any, that it does not."""
+    colour = Image.radial_gradient("L").resize((24, 16)).convert("RGB")
+    modes = {"png": ("1", "L", "LA", "P", "RGB", "RGBA", "I"), "jpeg": ("L", "RGB", "CMYK"),
+             "webp": ("RGB", "RGBA"), "tiff": ("1", "L", "RGBA", "CMYK", "LAB", "F", "I;16"),
+             "gif": ("P",), "bmp": ("1", "L", "RGB", "RGBA"), "ppm": ("1", "L", "RGB"),
+             "jpeg2000": ("L", "RGB", "RGBA")}
+    for kind, of_kind in modes.items():
+        for mode in of_kind:
+            picture = colour.convert("L" if mode == "I;16" else mode)
+            content = io.BytesIO()
+            picture.convert(mode).save(content, kind)
+            yield f"{kind}_{mode.replace(';', '_')}", content.getvalue()
+    yield "pfm", b"Pf\n2 2\n-1.0\n" + struct.pack("<4f", 0, 0.5, 1, 2)
+    for path in sorted(DATA.glob("*/*")):
+        if path.is_file() and path.stat().st_size < 20_000:
+            yield f"{path.parent.name}_{path.name}", path.read_bytes()
+
+
 def seeds():
     """(reader, name, content) of each."""
     weights = read_safetensors(GOLDEN / "tiny_srvgg_x2.weights.safetensors")
@@ -238,6 +261,8 @@ def seeds():
         yield "safetensors", network, (GOLDEN / f"{network}.weights.safetensors").read_bytes()
     for i, files in enumerate(ncnn_files()):
         yield "ncnn", str(i), files
+    for name, content in pictures():
+        yield "image", name, content
 
 
 def main():

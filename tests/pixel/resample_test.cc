@@ -7,18 +7,18 @@
 #include <numbers>
 #include <numeric>
 
+#include "support/networks.h"
+#include "support/pictures.h"
+
 namespace upres {
 namespace {
 
 /// Three rows at a time, as they might come.
-void resample(const Frame& src, Frame& dst) {
+void resample(const Frame& src, Frame& dst, int strip = 3) {
   FrameSink sink(dst);
   Resampler resampler(src.info(), dst.info(), sink);
-  for (int y = 0; y < src.size().height; y += 3) {
-    Frame rows({src.size().width, std::min(3, src.size().height - y)}, src.type(), src.channels());
-    copy_rows(src, y, rows, 0, rows.size().height);
-    resampler.write(std::move(rows));
-  }
+  test::StripSource source(src, strip);
+  pass_rows(source, resampler);
 }
 
 uint8_t* bytes(Frame& frame) {
@@ -109,6 +109,24 @@ TEST(Resample, ChangesTheSampleTypeWhenAsked) {
   Frame dst({2, 2}, SampleType::u8, 1);
   resample(src, dst);
   for (int i = 0; i < 4; ++i) EXPECT_EQ(bytes(dst)[i], 200);
+}
+
+TEST(Resample, GivesTheSameBytesWhateverTheStrips) {
+  test::Random random(3);
+  for (const SampleType type : {SampleType::u8, SampleType::u16, SampleType::f32}) {
+    for (const int channels : {1, 2, 3, 4}) {
+      const Frame src = test::random_frame(random, {23, 31}, type, channels);
+      for (const Size to : {Size{50, 70}, Size{11, 9}, Size{23, 32}, Size{1, 1}}) {
+        Frame whole(to, type, channels);
+        resample(src, whole, 31);
+        for (const int strip : {1, 2, 7, 30}) {
+          Frame dst(to, type, channels);
+          resample(src, dst, strip);
+          EXPECT_TRUE(test::equal(dst, whole)) << strip << " rows, to " << to.width;
+        }
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -7,12 +7,17 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/system.h"
 #include "compile/compile.h"
+#include "frame/oriented.h"
 #include "support/networks.h"
+#include "support/pictures.h"
+#include "support/temporary_folder.h"
 
 namespace upres {
 namespace {
 
+using test::equal;
 using test::Random;
 
 /// A network on a device, upscaling random pictures.
@@ -36,17 +41,24 @@ struct Fixture {
   Progress last;
 };
 
-bool equal(const Frame& a, const Frame& b) {
-  return a.size() == b.size() && a.type() == b.type() && a.channels() == b.channels() &&
-         std::memcmp(a.data(), b.data(), a.total_bytes()) == 0;
-}
-
 OutputSize times(double scale) {
   return {.rule = OutputSize::Rule::scale, .scale = scale};
 }
 
 uint8_t byte(const Frame& frame, size_t i) {
   return uint8_t(frame.data()[i]);
+}
+
+void copy_floats(const FrameView& from, const FrameView& to) {
+  for (size_t c = 0; c < 3; ++c) {
+    const Plane &src = from.planes[c], &dst = to.planes[c];
+    for (int y = 0; y < from.size.height; ++y) {
+      for (int x = 0; x < from.size.width; ++x) {
+        std::memcpy(dst.data + y * dst.row_bytes + x * dst.step_bytes,
+                    src.data + y * src.row_bytes + x * src.step_bytes, sizeof(float));
+      }
+    }
+  }
 }
 
 TEST(Upscaler, TilesAreExactWhereTheHaloIsUsedWhole) {
@@ -141,7 +153,123 @@ TEST(Upscaler, ShortMemoryMakesTilesSmallerWithOneLineAndTheSamePixels) {
   Fixture tight(graph, "cpu", roomy.engine->bytes_needed({150, 150}));
   EXPECT_TRUE(equal(tight.run(picture), expected));
   ASSERT_EQ(tight.notices.size(), 1u);
-  EXPECT_NE(tight.notices[0].find("instead of 300x200 pixels"), std::string::npos) << tight.notices[0];
+  EXPECT_NE(tight.notices[0].find("instead of 300x200 pixels"), std::string::npos)
+      << tight.notices[0];
+}
+
+TEST(Upscaler, GivesTheSameBytesWhateverTheStrips) {
+  Random random(3);
+  const TileOptions kTiles = {.side = 12, .overlap = 8};
+  const Graph graphs[] = {test::srvgg(random, 8, 2, 2), test::rrdbnet(random, 4, 4, 4, 2)};
+  ASSERT_GT(footprint(graphs[1]).halo, kLargestWholeHalo) << "or nothing is blended";
+  for (const Graph& graph : graphs) {
+    Fixture f(graph);
+    for (const int channels : {2, 3}) {
+      const Frame picture = test::random_frame(random, {35, 29}, SampleType::u8, channels);
+      for (const UpscaleOptions& options :
+           {UpscaleOptions{}, UpscaleOptions{.size = times(1.5)},
+            UpscaleOptions{.size = times(5), .repeat = true}, UpscaleOptions{.eight_ways = true}}) {
+        const Frame whole = f.run(picture, kTiles, options);
+        for (const int strip : {1, 7, 28}) {
+          test::StripSource source(picture, strip);
+          Frame made(whole.info());
+          FrameSink sink(made);
+          Upscaler(*f.device, *f.engine, f.graph, kTiles).run(source, false, sink, options, {}, {});
+          EXPECT_TRUE(equal(made, whole)) << strip << " rows";
+        }
+      }
+    }
+  }
+}
+
+TEST(Upscaler, EightWaysAreThePlainAverageOfEightRuns) {
+  Random random(3);
+  Fixture f(test::srvgg(random, 8, 2, 2));
+  const Frame picture = test::random_frame(random, {11, 7}, SampleType::f32, 3);
+  const Frame made = f.run(picture, {}, {.eight_ways = true});
+  std::vector<double> sum(made.total_bytes() / sizeof(float));
+  for (const Orientation& orientation : kOrientations) {
+    const FrameView from = oriented(picture.colour(), orientation);
+    const Frame turned(from.size, SampleType::f32, 3);
+    copy_floats(from, turned.colour());
+    const Frame result = f.run(turned);
+    const Frame upright(made.info());
+    copy_floats(result.colour(), oriented(upright.colour(), orientation));
+    for (size_t i = 0; i < sum.size(); ++i) {
+      sum[i] += double(reinterpret_cast<const float*>(upright.data())[i]) / 8;
+    }
+  }
+  for (size_t i = 0; i < sum.size(); ++i) {
+    ASSERT_NEAR(reinterpret_cast<const float*>(made.data())[i], sum[i], 1e-5);
+  }
+}
+
+TEST(Upscaler, TilesOfEightWaysAreExactWhereTheHaloIsUsedWhole) {
+  Random random(3);
+  Fixture f(test::srvgg(random, 8, 2, 2));
+  const Frame picture = test::random_frame(random, {41, 37}, SampleType::u8, 4);
+  const Frame untiled = f.run(picture, {.side = 0}, {.eight_ways = true});
+  for (const int side : {9, 20}) {
+    EXPECT_TRUE(equal(f.run(picture, {.side = side}, {.eight_ways = true}), untiled)) << side;
+  }
+}
+
+TEST(Upscaler, RepeatedIsWhatTwoRunsAreWith16BitsBetween) {
+  Random random(3);
+  Fixture f(test::srvgg(random, 8, 1, 2));
+  const Frame picture = test::random_frame(random, {12, 9}, SampleType::u8, 4);
+  const Frame once = f.run(picture, {}, {.type = SampleType::u16});
+  const Frame twice = f.run(once, {}, {.type = SampleType::u8});
+  EXPECT_TRUE(equal(f.run(picture, {}, {.size = times(4), .repeat = true}), twice));
+  // A third run makes 8 of it, which is resampled to 5.
+  EXPECT_EQ(f.run(picture, {}, {.size = times(5), .repeat = true}).size(), (Size{60, 45}));
+  // Where one run is enough there is no second one.
+  const UpscaleOptions enough = {.size = times(1.5), .repeat = true};
+  EXPECT_TRUE(equal(f.run(picture, {}, enough), f.run(picture, {}, {.size = times(1.5)})));
+}
+
+TEST(Upscaler, DepthIsRoundedOnce) {
+  Random random(3);
+  Fixture f(test::srvgg(random, 8, 1, 2));
+  for (const SampleType from : {SampleType::u8, SampleType::u16, SampleType::f32}) {
+    const Frame picture = test::random_frame(random, {9, 7}, from, 3);
+    const Frame floats = f.run(picture, {}, {.type = SampleType::f32});
+    const Frame deep = f.run(picture, {}, {.type = SampleType::u16});
+    const Frame flat = f.run(picture, {}, {.type = SampleType::u8});
+    for (size_t i = 0; i < flat.total_bytes(); ++i) {
+      const float value = std::clamp(reinterpret_cast<const float*>(floats.data())[i], 0.0f, 1.0f);
+      ASSERT_NEAR(reinterpret_cast<const uint16_t*>(deep.data())[i], value * 65535, 0.51);
+      ASSERT_NEAR(byte(flat, i), value * 255, 0.501);
+    }
+  }
+}
+
+TEST(Upscaler, TilesOfWidePicturesAreLessHighAndExact) {
+  Random random(3);
+  Fixture f(test::srvgg(random, 8, 1, 4));
+  // 12 bytes of picture and 3 x 16 x 12 of result a pixel: 256 MiB are some 140 rows of it.
+  const Frame picture = test::random_frame(random, {3000, 170}, SampleType::f32, 3);
+  std::vector<Size> tiles;
+  const UpscaleEvents events = {
+      .planned = [&](const TileGrid& grid) { tiles.push_back(grid.largest()); }};
+  const Frame made = Upscaler(*f.device, *f.engine, f.graph, {}).run(picture, {}, events, {});
+  ASSERT_EQ(tiles.size(), 1u);
+  EXPECT_LT(tiles[0].height, 170);
+  EXPECT_TRUE(equal(made, f.run(picture, {.side = 0})));
+}
+
+TEST(Upscaler, MemoryLimitMakesTilesSmallerWithOneLineAndTheSamePixels) {
+  Random random(3);
+  const Graph graph = test::srvgg(random, 16, 4, 4);
+  const Frame picture = test::random_frame(random, {300, 200}, SampleType::u8, 3);
+  Fixture f(graph);
+  const Frame expected = f.run(picture);
+  const size_t taken = resident_memory() + f.engine->bytes_needed({150, 150}) + (4u << 20);
+  EXPECT_TRUE(equal(f.run(picture, {.memory_limit = taken}), expected));
+  ASSERT_EQ(f.notices.size(), 1u);
+  EXPECT_NE(f.notices[0].find("instead of 300x200 pixels"), std::string::npos) << f.notices[0];
+  EXPECT_TRUE(test::fails(ErrorCode::memory, "not enough memory",
+                          [&] { f.run(picture, {.memory_limit = 1 << 20}); }));
 }
 
 TEST(Upscaler, FailsWhenNotEvenTheSmallestTileFits) {
