@@ -24,7 +24,7 @@ COMPLETED = (
     (("upres", "im"), ["image"]),
     (("upres", "image", "--de"), ["--denoise", "--depth", "--device"]),
     (("upres", "image", "in.png", "--depth", ""), ["16", "8", "float"]),
-    (("upres", "image", "-b", "c"), ["cpu"]),
+    (("upres", "image", "-b", "r"), ["reference"]),
     (("upres", "completions", ""), ["bash", "fish", "zsh"]),
     (("upres", "info", "--he"), ["--help"]),
 )

@@ -45,25 +45,6 @@ def upres(*arguments, **options):
                           capture_output=True, text=True, **options)
 
 
-# A process begins with the peak of the one that starts it, so a small one has to.
-MEASURE = """
-import os, sys, time
-began = time.monotonic()
-_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
-took_ms = 1000 * (time.monotonic() - began)
-print(os.waitstatus_to_exitcode(status), took_ms, usage.ru_maxrss / 1024, file=sys.stderr)
-"""
-
-
-def measured(*arguments):
-    """Runs the program; its exit code, output, errors, milliseconds and peak resident MB."""
-    done = subprocess.run([sys.executable, "-ISc", MEASURE, UPRES, *map(str, arguments)],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                          check=True, timeout=60)
-    errors, _, figures = done.stderr.rstrip().rpartition("\n")
-    code, took_ms, peak_mb = figures.split()
-    return int(code), done.stdout, errors, float(took_ms), float(peak_mb)
-
 
 def upscale(source, target, *arguments):
     """upres image, which must succeed."""
@@ -87,19 +68,20 @@ class Measured:
 # Runs a program and tells of its resources. A child's peak of memory is never below its parent's:
 # this one's is small.
 LAUNCHER = """
-import os, sys
+import os, sys, time
+began = time.monotonic()
 pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
 _, status, usage = os.wait4(pid, 0)
+seconds = time.monotonic() - began
 with open(int(sys.argv[1]), "w") as told:
-    print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss,
-          file=told)
+    print(os.waitstatus_to_exitcode(status), seconds, usage.ru_utime + usage.ru_stime,
+          usage.ru_maxrss, file=told)
 """
 
 
 def measured(*arguments, timeout_s=60):
     """Runs the program by itself; it is killed when it takes longer, with returncode -9."""
     reading, writing = os.pipe()
-    began = time.monotonic()
     command = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(writing), UPRES]
     process = subprocess.Popen([*command, *map(str, arguments)], stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -110,10 +92,10 @@ def measured(*arguments, timeout_s=60):
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, errors = process.communicate()
-    seconds = time.monotonic() - began
     with open(reading) as told:
-        code, cpu, peak_kib = (told.read() or f"{-signal.SIGKILL} 0 0").split()
-    return Measured(int(code), out, errors, seconds, float(cpu), int(peak_kib) / 1024)
+        figures = told.read() or f"{-signal.SIGKILL} {timeout_s} 0 0"
+    code, seconds, cpu, peak_kib = figures.split()
+    return Measured(int(code), out, errors, float(seconds), float(cpu), int(peak_kib) / 1024)
 
 
 def write_nearest(path, scale, features=8):

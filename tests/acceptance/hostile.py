@@ -346,7 +346,9 @@ def main():
         for what, suffix, content in hostile_files(canary):
             path = folder / f"hostile{suffix}"
             path.write_bytes(content)
-            code, output, errors, took_ms, peak_mb = measured("info", path)
+            done = measured("info", path)
+            code, output, errors = done.returncode, done.stdout, done.stderr.rstrip()
+            took_ms, peak_mb = 1000 * done.seconds, done.peak_mib
             sentence = errors.replace(f"upres: {path}: ", "")
             checks.check(code == 4 and not output and len(errors.splitlines()) == 1 and
                          peak_mb < MOST_MB and took_ms < 1000 * MOST_S and not canary.exists(), what,

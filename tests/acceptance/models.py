@@ -68,7 +68,9 @@ def main():
             if path.suffix == ".xz":
                 file = folder / "unpacked.pth"
                 file.write_bytes(lzma.decompress(path.read_bytes()))
-            code, output, errors, took_ms, peak_mb = measured("info", file)
+            done = measured("info", file)
+            code, output, errors = done.returncode, done.stdout, done.stderr.rstrip()
+            took_ms, peak_mb = 1000 * done.seconds, done.peak_mib
             digest = ""
             if code == 0:
                 facts = fields(output)
