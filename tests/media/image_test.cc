@@ -291,8 +291,18 @@ TEST(ReadImage, RefusesWhatIsNoPicture) {
   EXPECT_TRUE(refuses("", "is a folder"));
   EXPECT_TRUE(refuses("empty.png", "is empty"));
   EXPECT_TRUE(refuses("text.png", "is not a picture"));
-  EXPECT_TRUE(refuses("picture.svg", "is a SVG file; upres reads PNG, JPEG, WebP"));
+  EXPECT_TRUE(refuses("picture.svg", "is not a picture that upres knows; upres reads PNG, JPEG"));
   EXPECT_TRUE(fails(ErrorCode::input, "is not a file", [] { read_image("/dev/null"); }));
+}
+
+TEST(ReadImage, ShowsAFileToNoReaderButItsOwn) {
+  // Found by fuzzing: libvips asked all of its readers whether such a TIFF was theirs, and
+  // OpenSlide allocated 4 GiB to tell. Whoever answers, it is the TIFF reader now.
+  const TemporaryFolder folder;
+  std::string tiff("II*\0\x20\x03\0\0", 8);
+  tiff.resize(1024, '\xff');
+  write_bytes(folder / "damaged.tif", tiff);
+  EXPECT_TRUE(fails(ErrorCode::input, "cannot read", [&] { read_image(folder / "damaged.tif"); }));
 }
 
 TEST(ReadImage, RefusesEveryTruncation) {

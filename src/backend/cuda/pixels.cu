@@ -2,18 +2,12 @@
 #include <cstdint>
 
 #include "backend/cuda/pixels.h"
+#include "pixel/sample.h"
 
 namespace upres::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-
-template <typename Sample>
-constexpr float kOne = 1.0f;
-template <>
-constexpr float kOne<uint8_t> = 255.0f;
-template <>
-constexpr float kOne<uint16_t> = 65535.0f;
 
 __device__ int mirrored(int i, int n) {
   if (n == 1) return 0;
@@ -32,14 +26,15 @@ __device__ float luma(float red, float green, float blue) {
                    __fmul_rn(0.114f, clamp01(blue)));
 }
 
+/// As to_sample() in pixel/sample.h.
 template <typename Sample>
-__device__ Sample to_sample(float value) {
-  const float rounded = floorf(__fadd_rn(__fmul_rn(value, kOne<Sample>), 0.5f));
-  return rounded > 0 ? Sample(fminf(rounded, kOne<Sample>)) : Sample(0);
-}
-template <>
-__device__ float to_sample<float>(float value) {
-  return value;
+__device__ Sample rounded_sample(float value) {
+  if constexpr (std::is_floating_point_v<Sample>) {
+    return value;
+  } else {
+    const float rounded = floorf(__fadd_rn(__fmul_rn(value, kOne<Sample>), 0.5f));
+    return rounded > 0 ? Sample(fminf(rounded, kOne<Sample>)) : Sample(0);
+  }
 }
 
 template <typename Sample>
@@ -71,11 +66,11 @@ __global__ void __launch_bounds__(kThreads)
   const float blue = __half2float(in[2]);
   auto* samples = reinterpret_cast<Sample*>(to.data) + pixel * to.components;
   if (to.components == 1) {
-    samples[0] = to_sample<Sample>(luma(red, green, blue));
+    samples[0] = rounded_sample<Sample>(luma(red, green, blue));
   } else {
-    samples[0] = to_sample<Sample>(red);
-    samples[1] = to_sample<Sample>(green);
-    samples[2] = to_sample<Sample>(blue);
+    samples[0] = rounded_sample<Sample>(red);
+    samples[1] = rounded_sample<Sample>(green);
+    samples[2] = rounded_sample<Sample>(blue);
   }
 }
 
@@ -83,23 +78,10 @@ unsigned blocks_for(int64_t pixels) {
   return unsigned((pixels + kThreads - 1) / kThreads);
 }
 
-/// Calls `body` with a zero of the sample's C++ type.
-template <typename Body>
-void with_sample(SampleType type, Body&& body) {
-  switch (type) {
-    case SampleType::u8:
-      return body(uint8_t{});
-    case SampleType::u16:
-      return body(uint16_t{});
-    case SampleType::f32:
-      return body(float{});
-  }
-}
-
 }  // namespace
 
 void gather(const Packed& from, const Activations16& to, cudaStream_t stream) {
-  with_sample(from.type, [&](auto sample) {
+  with_sample_type(from.type, [&](auto sample) {
     gather_pixels<decltype(sample)>
         <<<blocks_for(int64_t(to.width) * to.height), kThreads, 0, stream>>>(from, to);
   });
@@ -107,7 +89,7 @@ void gather(const Packed& from, const Activations16& to, cudaStream_t stream) {
 }
 
 void store(const Activations16& from, Point skip, const Packed& to, cudaStream_t stream) {
-  with_sample(to.type, [&](auto sample) {
+  with_sample_type(to.type, [&](auto sample) {
     store_pixels<decltype(sample)>
         <<<blocks_for(int64_t(to.size.width) * to.size.height), kThreads, 0, stream>>>(from, skip,
                                                                                        to);
