@@ -42,7 +42,6 @@ REFUSED = {
     "corrupt/truncated_image.png": "not enough data",
     "corrupt/truncated_jpeg.jpg": "Premature end of input file",
     "jpeg/ultrahdr.jpg": "Premature end of input file",  # Pillow finds it cut off, too
-    "other/avif_star.avifs": UNKNOWN,  # a film
     "other/hopper.ico": UNKNOWN,
     "other/hopper.qoi": UNKNOWN,
     "other/rgb32rle.tga": UNKNOWN,
@@ -86,6 +85,7 @@ UNCOMPARED = {
     "bmpsuite/q_rgba32.bmp": "Pillow refuses its bit fields",
     "corrupt/truncated_end_chunk.png": "all its pixels are there",
     "other/avif_rot1mir1.avif": "Pillow reads no AVIF; upright",
+    "other/avif_star.avifs": "Pillow reads no AVIF; the first picture of a film: a star",
     "pngsuite/tbbn0g04.png": "Pillow misses transparent gray of 4 bits",
 }
 
