@@ -83,6 +83,7 @@ struct Picture {
 struct Opened {
   std::unique_ptr<ReadAhead> rows;
   ImageMetadata metadata;
+  std::string_view unread;
   size_t bytes_held = 0;
   bool constant_alpha = false;
 };
@@ -95,6 +96,7 @@ Opened open(const fs::path& path, const ReadOptions& options) {
     opened.constant_alpha = has_constant_alpha(scanned);
   }
   opened.metadata = reader->metadata();
+  opened.unread = reader->unread();
   opened.bytes_held = reader->bytes_held();
   opened.rows = std::make_unique<ReadAhead>(std::move(reader), kReadAhead);
   return opened;
@@ -236,6 +238,7 @@ class ImageRun {
     const size_t bytes = ImageWriter::bytes_needed(task.format, result, kWriteBehind);
     make_room(bytes);
     check_memory(opened.bytes_held + bytes, task);
+    if (!opened.unread.empty()) report_.notice(fmt::format("{} is not read", opened.unread));
     if (const std::string kinds = lost(opened.metadata.kinds(), task.format); !kinds.empty()) {
       report_.notice(
           fmt::format("{} files are written without {}", traits(task.format).name, kinds));

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "media/metadata.h"
+#include "media/unread.h"
 #include "media/vips.h"
 
 namespace upres {
@@ -299,6 +300,7 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
   check_is_file(path);
   Picture& image = vips_->image;
   MappedFile file = MappedFile::open(path, ErrorCode::input);
+  unread_ = unread_metadata(file.bytes());
   if (is_bmp(file.bytes())) {
     vips_->file = std::move(file);
     image = open_bmp(path, vips_->file->bytes(), options.max_pixels);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "frame/rows.h"
@@ -56,6 +57,8 @@ class ImageReader : public RowSource {
   Frame read() override;
 
   const ImageMetadata& metadata() const { return metadata_; }
+  /// What metadata() lacks of the file's, as in "EXIF of TIFF files"; empty where it lacks nothing.
+  std::string_view unread() const { return unread_; }
   /// Memory that reading takes beside the strips, in bytes.
   size_t bytes_held() const;
 
@@ -65,6 +68,7 @@ class ImageReader : public RowSource {
   std::unique_ptr<Vips> vips_;
   FrameInfo info_;
   ImageMetadata metadata_;
+  std::string_view unread_;
   int next_row_ = 0;
 };
 

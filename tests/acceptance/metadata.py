@@ -31,6 +31,7 @@ BRINGS = {"jpg": "ICC EXIF XMP IPTC", "png": "ICC EXIF XMP", "webp": "ICC EXIF X
 KEEPS = {"jpg": "ICC EXIF XMP IPTC", "png": "ICC EXIF XMP", "webp": "ICC EXIF XMP",
          "tif": "ICC XMP IPTC", "avif": "ICC EXIF XMP", "heic": "ICC EXIF XMP", "jxl": "ICC",
          "jp2": "", "ppm": "", "bmp": "ICC", "gif": ""}
+UNREAD = {"tif": "EXIF of TIFF files", "png": "IPTC of PNG files"}
 NAMES = {"jpg": "JPEG", "png": "PNG", "webp": "WebP", "tif": "TIFF", "avif": "AVIF",
          "heic": "HEIC", "jxl": "JPEG XL", "jp2": "JPEG 2000", "ppm": "PPM", "bmp": "BMP",
          "gif": "GIF"}
@@ -125,11 +126,14 @@ def main():
             for target, keeps in KEEPS.items():
                 kept = [kind for kind in brings.split() if kind in keeps.split()]
                 lost = [kind for kind in brings.split() if kind not in keeps.split()]
-                notice = f"upres: {NAMES[target]} files are written without {', '.join(lost)}"
+                notices = [f"upres: {UNREAD[source]} is not read"] if source in UNREAD else []
+                if lost:
+                    notices.append(f"upres: {NAMES[target]} files are written without "
+                                   f"{', '.join(lost)}")
                 name = f"{source}.{target}"
                 seen = [k for k in kept if (k, target) != ("ICC", "jxl")]
                 wrong = wrong_fields(found.get(name, {}), seen, target)
-                if told[name] != (notice if lost else ""):
+                if told[name] != "\n".join(notices):
                     wrong.append(f"says '{told[name]}'")
                 checks.check(not wrong, f"{source} to {target}: {' '.join(kept) or 'nothing'}",
                              f"{wrong or ''}")
