@@ -151,6 +151,24 @@ Picture open_bmp(const fs::path& path, std::span<const std::byte> bytes, int64_t
   return picture;
 }
 
+/// A PNG chunk may claim up to 2 GiB, which libpng allocates and clears before it finds that the
+/// file is shorter. Only IDAT is read in pieces.
+void check_png_chunks(std::span<const std::byte> file, const fs::path& path) {
+  constexpr size_t kSignature = 8;
+  constexpr size_t kAroundData = 12;  // a chunk's length, name and check
+  for (size_t at = kSignature; at + kAroundData <= file.size();) {
+    size_t length = 0;
+    for (size_t i = 0; i < 4; ++i) length = length << 8 | size_t(file[at + i]);
+    const std::string_view name(reinterpret_cast<const char*>(file.data() + at + 4), 4);
+    if (name == "IEND") return;
+    if (length > file.size() - at - kAroundData && name != "IDAT") {
+      fail(ErrorCode::input, "cannot read {}: a chunk of {} bytes goes beyond its end",
+           path.string(), length);
+    }
+    at += kAroundData + length;
+  }
+}
+
 Picture open_other(const fs::path& path, const char* loader) {
   const VipsHandle<VipsSource> source(vips_source_new_from_file(path.c_str()));
   if (!source) fail_reading(path);
@@ -305,7 +323,9 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
     vips_->file = std::move(file);
     image = open_bmp(path, vips_->file->bytes(), options.max_pixels);
   } else {
-    image = open_other(path, find_loader(file.bytes(), path));
+    const char* loader = find_loader(file.bytes(), path);
+    if (loader == std::string_view("pngload_source")) check_png_chunks(file.bytes(), path);
+    image = open_other(path, loader);
     vips_->upside_down = is_pfm(file.bytes());
   }
   check_claim(path, vips_image_get_width(image.get()), vips_image_get_height(image.get()),

@@ -305,6 +305,17 @@ TEST(ReadImage, ShowsAFileToNoReaderButItsOwn) {
   EXPECT_TRUE(fails(ErrorCode::input, "cannot read", [&] { read_image(folder / "damaged.tif"); }));
 }
 
+TEST(ReadImage, RefusesAPngChunkLargerThanItsFile) {
+  // Found by fuzzing: libpng cleared a gigabyte for such a chunk.
+  const TemporaryFolder folder;
+  write(folder / "picture.png", random_frame({8, 8}, SampleType::u8, 3));
+  std::string bytes = read_bytes(folder / "picture.png");
+  bytes.insert(33, std::string("\x3f\xff\xff\xffzTXtdamaged", 15));  // behind the header
+  write_bytes(folder / "picture.png", bytes);
+  EXPECT_TRUE(fails(ErrorCode::input, "a chunk of 1073741823 bytes goes beyond its end",
+                    [&] { read_image(folder / "picture.png"); }));
+}
+
 TEST(ReadImage, RefusesEveryTruncation) {
   const TemporaryFolder folder;
   for (const char* extension : {"png", "jpg"}) {
