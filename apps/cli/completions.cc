@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // upres completions: scripts with which bash, zsh and fish complete command lines.
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +7,7 @@
 #include "base/error.h"
 #include "command.h"
 #include "options_table.h"
+#include "standard_output.h"
 
 namespace upres {
 namespace {
@@ -26,25 +26,6 @@ std::vector<std::string> all_names(const CommandFacts& command) {
   return names;
 }
 
-/// The words that may follow a command: those of the commands in it.
-std::vector<std::string> words_after(const std::vector<CommandFacts>& table,
-                                     const std::string& command) {
-  const std::string start = command.empty() ? "" : command + " ";
-  std::vector<std::string> words;
-  for (const CommandFacts& other : table) {
-    if (other.name.size() <= start.size() || !other.name.starts_with(start)) continue;
-    const std::string rest = other.name.substr(start.size());
-    if (rest.find(' ') == std::string::npos) words.push_back(rest);
-  }
-  for (const CommandFacts& other : table) {
-    if (other.name != command) continue;
-    for (const OptionFacts& argument : other.arguments) {
-      words.insert(words.end(), argument.words.begin(), argument.words.end());
-    }
-  }
-  return words;
-}
-
 /// "models fetch": "fetch" in "models".
 struct Place {
   std::string parent, own;
@@ -54,6 +35,21 @@ Place place_of(const std::string& command) {
   const size_t last = command.rfind(' ');
   if (last == std::string::npos) return {"", command};
   return {command.substr(0, last), command.substr(last + 1)};
+}
+
+/// The words that may follow a command: the commands in it, and what its arguments can be.
+std::vector<std::string> words_after(const std::vector<CommandFacts>& table,
+                                     const std::string& command) {
+  std::vector<std::string> words;
+  for (const CommandFacts& other : table) {
+    const auto [parent, own] = place_of(other.name);
+    if (!other.name.empty() && parent == command) words.push_back(own);
+    if (other.name != command) continue;
+    for (const OptionFacts& argument : other.arguments) {
+      words.insert(words.end(), argument.words.begin(), argument.words.end());
+    }
+  }
+  return words;
 }
 
 /// Text inside single quotes of a shell.
@@ -225,11 +221,9 @@ Command add_completions_command(CLI::App& program) {
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   return {parser, [&program, shell](const std::stop_token&) {
             const auto table = options_table(program);
-            const std::string text = *shell == "bash"  ? for_bash(table)
-                                     : *shell == "zsh" ? for_zsh(table)
-                                                       : for_fish(table);
-            const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-            if (!written) fail(ErrorCode::output, "cannot write to standard output");
+            write_to_stdout(*shell == "bash"  ? for_bash(table)
+                            : *shell == "zsh" ? for_zsh(table)
+                                              : for_fish(table));
             return 0;
           }};
 }

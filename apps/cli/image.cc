@@ -16,8 +16,6 @@
 namespace upres {
 namespace {
 
-constexpr int64_t kMostSide = kMaxSide;
-
 [[noreturn]] void refuse(const char* option, std::string_view text, const char* why) {
   throw CLI::ValidationError(option, fmt::format("{} {}", text, why));
 }
@@ -32,7 +30,7 @@ std::optional<int64_t> whole_number(std::string_view text) {
 
 std::optional<int> side(std::string_view text) {
   const auto pixels = whole_number(text);
-  if (!pixels || *pixels < 1 || *pixels > kMostSide) return std::nullopt;
+  if (!pixels || *pixels < 1 || *pixels > kMaxSide) return std::nullopt;
   return int(*pixels);
 }
 
@@ -55,7 +53,7 @@ Size parse_size(const char* option, const std::string& text) {
 std::optional<int> parse_tile(const std::string& text) {
   if (text == "auto") return std::nullopt;
   const auto pixels = whole_number(text);
-  if (pixels && *pixels >= 0 && *pixels <= kMostSide) return int(*pixels);
+  if (pixels && *pixels >= 0 && *pixels <= kMaxSide) return int(*pixels);
   refuse("--tile", text, "is neither auto nor a number of pixels");
 }
 

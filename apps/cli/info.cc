@@ -18,6 +18,7 @@
 #include "graph/footprint.h"
 #include "model/model.h"
 #include "model_folders.h"
+#include "standard_output.h"
 
 namespace upres {
 namespace {
@@ -70,9 +71,7 @@ int run(const InfoOptions& options) {
   const Model model = load_model(path);
   std::string text = facts(model, path);
   if (options.print_graph) text += graphs(model.network.graph, options.backend);
-  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
-    fail(ErrorCode::output, "cannot write to standard output");
-  }
+  write_to_stdout(text);
   return 0;
 }
 

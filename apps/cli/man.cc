@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // upres man: the manual page, in the language of man(7), made from the options of all commands.
-#include <cstdio>
 #include <string>
 #include <utility>
 
 #include "base/error.h"
 #include "command.h"
 #include "options_table.h"
+#include "standard_output.h"
 
 namespace upres {
 namespace {
@@ -118,9 +118,7 @@ std::string page(const CLI::App& program) {
 Command add_man_command(CLI::App& program) {
   CLI::App* parser = program.add_subcommand("man", "Print the manual page");
   return {parser, [&program](const std::stop_token&) {
-            const std::string text = page(program);
-            const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-            if (!written) fail(ErrorCode::output, "cannot write to standard output");
+            write_to_stdout(page(program));
             return 0;
           }};
 }

@@ -21,6 +21,7 @@
 #include "model/model.h"
 #include "model/registry.h"
 #include "model_folders.h"
+#include "standard_output.h"
 
 namespace upres {
 namespace {
@@ -177,9 +178,7 @@ int run(const ModelsOptions& options) {
   } else {
     text = table(rows);
   }
-  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
-    fail(ErrorCode::output, "cannot write to standard output");
-  }
+  write_to_stdout(text);
   return 0;
 }
 
