@@ -125,8 +125,7 @@ size_t HostEngine::bytes_needed(Size read) const {
 }
 
 Size HostEngine::padded(Size read) const {
-  const auto round_up = [&](int side) { return (side + alignment_ - 1) / alignment_ * alignment_; };
-  return {round_up(read.width), round_up(read.height)};
+  return upres::padded(read, alignment_);
 }
 
 ArenaPlan HostEngine::plan_arena(Size padded) const {

@@ -89,6 +89,11 @@ Footprint footprint(const Graph& graph) {
   return result;
 }
 
+Size padded(Size read, int alignment) {
+  const auto round_up = [&](int side) { return (side + alignment - 1) / alignment * alignment; };
+  return {round_up(read.width), round_up(read.height)};
+}
+
 double flops_per_pixel(const Graph& graph, const Node& node) {
   const auto* conv = std::get_if<Conv2d>(&node.op);
   if (!conv) return 0;

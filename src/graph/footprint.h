@@ -18,6 +18,9 @@ struct Footprint {
 
 Footprint footprint(const Graph& graph);
 
+/// The size a network runs at for such an input: rounded up to whole alignments.
+Size padded(Size read, int alignment);
+
 /// Multiplications and additions of all convolutions, per pixel of the input (one
 /// multiply-add is two).
 double flops_per_pixel(const Graph& graph);

@@ -259,8 +259,7 @@ std::unique_ptr<Session> CudaEngine::open() const {
 }
 
 Size CudaEngine::padded(Size read) const {
-  const auto round_up = [&](int side) { return (side + alignment_ - 1) / alignment_ * alignment_; };
-  return {round_up(read.width), round_up(read.height)};
+  return upres::padded(read, alignment_);
 }
 
 ArenaPlan CudaEngine::plan_arena(Size padded) const {
