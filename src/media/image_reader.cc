@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "media/file_bytes.h"
 #include "media/metadata.h"
 #include "media/unread.h"
 #include "media/vips.h"
@@ -92,7 +93,7 @@ constexpr Signature kSignatures[] = {
 
 /// The operation that reads such a file; Error{input} where it is none that upres knows.
 const char* find_loader(std::span<const std::byte> file, const fs::path& path) {
-  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  const std::string_view text = text_of(file);
   for (const Signature& signature : kSignatures) {
     if (text.size() >= signature.offset &&
         text.substr(signature.offset).starts_with(signature.bytes)) {
@@ -100,15 +101,6 @@ const char* find_loader(std::span<const std::byte> file, const fs::path& path) {
     }
   }
   fail(ErrorCode::input, "{} is not a picture that upres knows; {}", path.string(), kReads);
-}
-
-/// A little-endian number of a file's header; 0 beyond its end.
-int64_t number_at(std::span<const std::byte> bytes, size_t offset, size_t size) {
-  int64_t number = 0;
-  for (size_t i = 0; i < size && offset + i < bytes.size(); ++i) {
-    number |= int64_t(bytes[offset + i]) << (8 * i);
-  }
-  return number;
 }
 
 /// Its rows are stored from the bottom, which libvips 8.14 does not mind.
@@ -125,14 +117,18 @@ bool is_bmp(std::span<const std::byte> bytes) {
 /// specification they mean nothing; ImageMagick takes them for alpha where they are not all zero.
 bool has_unused_bits(std::span<const std::byte> bytes) {
   constexpr int64_t kNotCompressed = 0;  // BI_RGB; with alpha it would be BI_BITFIELDS
-  return number_at(bytes, 28, 2) == 32 && number_at(bytes, 30, 4) == kNotCompressed;
+  return number_at(bytes, 28, 2, ByteOrder::little) == 32 &&
+         number_at(bytes, 30, 4, ByteOrder::little) == kNotCompressed;
 }
 
 /// BMP comes through ImageMagick, which allocates what a header claims: it is looked at before.
 Picture open_bmp(const fs::path& path, std::span<const std::byte> bytes, int64_t max_pixels) {
-  const bool is_old = number_at(bytes, 14, 4) == 12;  // OS/2's header has 16-bit sizes
-  const int64_t width = is_old ? number_at(bytes, 18, 2) : int32_t(number_at(bytes, 18, 4));
-  const int64_t height = is_old ? number_at(bytes, 20, 2) : int32_t(number_at(bytes, 22, 4));
+  const bool is_old =
+      number_at(bytes, 14, 4, ByteOrder::little) == 12;  // OS/2's header has 16-bit sizes
+  const int64_t width = is_old ? int64_t(number_at(bytes, 18, 2, ByteOrder::little))
+                               : int32_t(number_at(bytes, 18, 4, ByteOrder::little));
+  const int64_t height = is_old ? int64_t(number_at(bytes, 20, 2, ByteOrder::little))
+                                : int32_t(number_at(bytes, 22, 4, ByteOrder::little));
   if (width <= 0 || height == 0) {
     fail(ErrorCode::input, "cannot read {}: it claims {}x{} pixels", path.string(), width, height);
   }
@@ -154,19 +150,14 @@ Picture open_bmp(const fs::path& path, std::span<const std::byte> bytes, int64_t
 /// A PNG chunk may claim up to 2 GiB, which libpng allocates and clears before it finds that the
 /// file is shorter. Only IDAT is read in pieces.
 void check_png_chunks(std::span<const std::byte> file, const fs::path& path) {
-  constexpr size_t kSignature = 8;
-  constexpr size_t kAroundData = 12;  // a chunk's length, name and check
-  for (size_t at = kSignature; at + kAroundData <= file.size();) {
-    size_t length = 0;
-    for (size_t i = 0; i < 4; ++i) length = length << 8 | size_t(file[at + i]);
-    const std::string_view name(reinterpret_cast<const char*>(file.data() + at + 4), 4);
-    if (name == "IEND") return;
-    if (length > file.size() - at - kAroundData && name != "IDAT") {
+  for_each_png_chunk(file, [&](const PngChunk& chunk) {
+    if (chunk.name == "IEND") return false;
+    if (!chunk.whole && chunk.name != "IDAT") {
       fail(ErrorCode::input, "cannot read {}: a chunk of {} bytes goes beyond its end",
-           path.string(), length);
+           path.string(), chunk.length);
     }
-    at += kAroundData + length;
-  }
+    return true;
+  });
 }
 
 Picture open_other(const fs::path& path, const char* loader) {

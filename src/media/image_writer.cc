@@ -312,7 +312,6 @@ bool ImageWriter::is_encoded() const {
 }
 
 size_t ImageWriter::bytes_needed(ImageFormat format, const FrameInfo& info, size_t limit_bytes) {
-  // Two strips are outside the queue: one that waits for room, one that is being encoded.
   if (traits(format).has(kStreams)) return std::min(info.total_bytes(), limit_bytes);
   // The picture, and about as much again in the encoder's own form.
   return 2 * info.total_bytes();

@@ -3,57 +3,38 @@
 
 #include <cstdint>
 
+#include "media/file_bytes.h"
+
 namespace upres {
 namespace {
 
 using Bytes = std::span<const std::byte>;
 
-/// A number of `size` bytes; 0 where the file ends before it.
-uint64_t number_at(Bytes file, uint64_t offset, int size, bool big_endian) {
-  if (offset > file.size() || file.size() - offset < uint64_t(size)) return 0;
-  uint64_t number = 0;
-  for (int i = 0; i < size; ++i) {
-    const int shift = 8 * (big_endian ? size - 1 - i : i);
-    number |= uint64_t(file[offset + uint64_t(i)]) << shift;
-  }
-  return number;
-}
-
-std::string_view text_of(Bytes file) {
-  return {reinterpret_cast<const char*>(file.data()), file.size()};
-}
-
 /// TIFF 6.0, and BigTIFF's wider directory.
 bool tiff_has_exif(Bytes file) {
   constexpr uint64_t kExifTag = 34665;
   constexpr uint64_t kMostEntries = 4096;
-  const bool big_endian = file[0] == std::byte('M');
-  const bool is_big = number_at(file, 2, 2, big_endian) == 43;
+  const ByteOrder order = file[0] == std::byte('M') ? ByteOrder::big : ByteOrder::little;
+  const bool is_big = number_at(file, 2, 2, order) == 43;
   const int address = is_big ? 8 : 4;
-  const uint64_t directory = number_at(file, is_big ? 8 : 4, address, big_endian);
-  const uint64_t count = number_at(file, directory, is_big ? 8 : 2, big_endian);
+  const uint64_t directory = number_at(file, is_big ? 8 : 4, address, order);
+  const uint64_t count = number_at(file, directory, is_big ? 8 : 2, order);
   const uint64_t first = directory + (is_big ? 8 : 2);
   for (uint64_t i = 0; i < count && i < kMostEntries; ++i) {
-    if (number_at(file, first + i * (is_big ? 20 : 12), 2, big_endian) == kExifTag) return true;
+    if (number_at(file, first + i * (is_big ? 20 : 12), 2, order) == kExifTag) return true;
   }
   return false;
 }
 
 /// As ImageMagick and exiftool write it: a text chunk of that name.
 bool png_has_iptc(Bytes file) {
-  constexpr uint64_t kSignature = 8;
-  constexpr uint64_t kAroundData = 12;  // a chunk's length, name and check
-  for (uint64_t at = kSignature; at + kAroundData <= file.size();) {
-    const std::string_view chunk = text_of(file.subspan(at));
-    const std::string_view name = chunk.substr(4, 4);
-    const std::string_view data = chunk.substr(8);
-    if ((name == "tEXt" || name == "zTXt" || name == "iTXt") &&
-        data.starts_with("Raw profile type iptc")) {
-      return true;
-    }
-    at += kAroundData + number_at(file, at, 4, true);
-  }
-  return false;
+  bool found = false;
+  for_each_png_chunk(file, [&](const PngChunk& chunk) {
+    const bool is_text = chunk.name == "tEXt" || chunk.name == "zTXt" || chunk.name == "iTXt";
+    found = is_text && chunk.data.starts_with("Raw profile type iptc");
+    return !found;
+  });
+  return found;
 }
 
 }  // namespace
