@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // upres doctor: what the machine and this build have, and what upres will use.
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "media/image_reader.h"
 #include "media/image_writer.h"
 #include "model_folders.h"
+#include "standard_output.h"
 
 namespace upres {
 namespace {
@@ -133,15 +133,15 @@ std::string models_and_places(const ModelFolders& folders) {
 int run(const DoctorOptions& options) {
   const auto device = open_device("auto", {});
   std::string backend_names;
-  std::string libraries = image_library();
   for (const BackendInfo& backend : backends()) {
-    backend_names +=
-        fmt::format("{}{} ({})", backend_names.empty() ? "" : ", ", backend.name, backend.built);
+    backend_names += fmt::format("{}{} ({}{})", backend_names.empty() ? "" : ", ", backend.name,
+                                 backend.built, backend.can_run ? "" : ": not on this machine");
   }
   const ScratchFolder scratch;
   const Formats formats = scratch.path().empty() ? Formats{} : try_formats(scratch.path());
-  const auto line = [](const char* what, const std::string& text) {
-    fmt::print("{:<13} {}\n", what, text.empty() ? "none" : text);
+  std::string text;
+  const auto line = [&](const char* what, const std::string& fact) {
+    text += fmt::format("{:<13} {}\n", what, fact.empty() ? "none" : fact);
   };
   line("upres", UPRES_VERSION);
   line("processor", fmt::format("{}, {} for upres", processor_name(), processor_count()));
@@ -150,13 +150,14 @@ int run(const DoctorOptions& options) {
                              double(available_memory()) / (1 << 30)));
   line("gpu", gpus());
   line("backends", backend_names);
-  line("pictures by", libraries);
+  line("pictures by", image_library());
   line("writes", formats.written);
   line("reads", formats.read);
   if (!formats.missing.empty()) line("not here", formats.missing);
   line("models", models_and_places(model_folders(options.models)));
   line("will use", device->name() + ": the first backend of this build that the machine can run");
-  return std::fflush(stdout) == 0 ? 0 : int(ErrorCode::output);
+  write_to_stdout(text);
+  return 0;
 }
 
 }  // namespace
