@@ -23,24 +23,33 @@ foreach(number ${UPRES_CUDA_ARCHITECTURES})
   list(APPEND architectures -gencode=arch=compute_${number},code=sm_${number})
 endforeach()
 
-# A kernel whose registers spill to memory does not compile.
-foreach(name convolution_kernel elementwise pixels)
+# NAME.cu for these architectures. A kernel whose registers spill to memory does not compile.
+function(add_kernels name)
   set(source ${CMAKE_SOURCE_DIR}/src/backend/cuda/${name}.cu)
   set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
   add_custom_command(
     OUTPUT ${object}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda
-    COMMAND ${CCACHE} ${UPRES_NVCC} -c -O3 -std=c++20 --expt-relaxed-constexpr ${architectures} -I${CMAKE_SOURCE_DIR}/src
+    COMMAND ${CCACHE} ${UPRES_NVCC} -c -O3 -std=c++20 --expt-relaxed-constexpr ${ARGN} -I${CMAKE_SOURCE_DIR}/src
             -Xptxas=-warn-spills,-Werror -MD -MF ${object}.d -o ${object} ${source}
     DEPENDS ${source}
     DEPFILE ${object}.d
     COMMENT "Building CUDA object cuda/${name}.o"
     VERBATIM)
   target_sources(backend PRIVATE ${object})
+endfunction()
+foreach(name convolution_fp32 convolution_mma elementwise pixels)
+  add_kernels(${name} ${architectures})
 endforeach()
+if(90 IN_LIST UPRES_CUDA_ARCHITECTURES)
+  # Hopper's own instructions are in none of its successors.
+  add_kernels(row_stream_sm90 -gencode=arch=compute_90a,code=sm_90a)
+  target_sources(backend PRIVATE src/backend/cuda/row_stream.cc)
+  target_compile_definitions(backend PRIVATE UPRES_WITH_SM90)
+endif()
 target_sources(backend PRIVATE
-  src/backend/cuda/convolution.cc src/backend/cuda/cuda.cc src/backend/cuda/runtime.cc
-  src/backend/cuda/session.cc)
+  src/backend/cuda/convolution.cc src/backend/cuda/cuda.cc src/backend/cuda/engine.cc
+  src/backend/cuda/runtime.cc src/backend/cuda/session.cc)
 target_include_directories(backend SYSTEM PRIVATE ${UPRES_CUDA_INCLUDE})
 target_compile_definitions(backend PRIVATE UPRES_WITH_CUDA)
 target_link_libraries(backend PRIVATE ${UPRES_CUDART} rt dl pthread)

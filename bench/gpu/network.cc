@@ -1,25 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast the CUDA backend runs a network, without pictures in and out: bench_gpu MODEL WIDTH
-// HEIGHT prints the whole network under continuous load, then each layer's share.
+// How fast the CUDA backend runs a network, and how near it stays to single precision:
+//
+//     bench_gpu [--portable] [--precision fp16|fp16-fast|fp32] MODEL WIDTH HEIGHT
+//         the whole network under continuous load, from samples to samples in the GPU's memory,
+//         then each layer's share
+//     bench_gpu [--portable] [--precision ...] MODEL PICTURE.ppm...
+//         peak signal-to-noise ratio to the same network in single precision, of each picture
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backend/cuda/cuda.h"
-#include "backend/cuda/session.h"
+#include "backend/cuda/engine.h"
+#include "base/error.h"
 #include "compile/compile.h"
+#include "frame/frame.h"
 #include "graph/footprint.h"
 #include "model/model.h"
 
 namespace upres::cuda {
 namespace {
 
-constexpr int kWarmUps = 3;
-constexpr int kRuns = 20;
+constexpr float kWarmUpMs = 300;
+constexpr float kMeasuredMs = 1500;  // long enough for the power limit to act
 
 class Timer {
  public:
@@ -38,6 +49,17 @@ class Timer {
     check(cudaEventElapsedTime(&ms, begin_, end_), "timing");
     return ms;
   }
+  /// Of one of many, one after the other for so long.
+  template <typename Work>
+  float time_each(cudaStream_t stream, float total_ms, Work&& work) {
+    const float one = time(stream, work);
+    const int count = std::max(3, int(total_ms / std::max(one, 0.001f)));
+    return time(stream,
+                [&] {
+                  for (int i = 0; i < count; ++i) work();
+                }) /
+           float(count);
+  }
 
  private:
   cudaEvent_t begin_ = nullptr;
@@ -48,40 +70,48 @@ class Timer {
 std::string kind_of(const Graph& graph, const Node& node) {
   if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
     const Ratio scale = graph.value(node.output).scale;
-    return fmt::format("conv{0}x{0} {1}->{2}, x{3}", conv->kernel, conv->in_channels,
-                       conv->out_channels, scale.numerator);
+    return fmt::format("conv{0}x{0} {1}->{2}, x{3}{4}", conv->kernel, conv->in_channels,
+                       conv->out_channels, scale.numerator,
+                       conv->epilogue.addends.empty() ? "" : ", adds");
   }
   return std::string(kind_name(node.op));
 }
 
-int run(const std::string& path, Size size) {
-  const Model model = load_model(path);
-  const auto device = open_device("cuda", {});
-  const Graph graph = optimise(model.network.graph, device->capabilities());
-  const CudaEngine engine(graph, {});
-  const ArenaPlan plan = engine.plan_arena(engine.padded(size));
-  const DeviceBuffer arena(plan.size_bytes);
-  const Stream stream = make_stream();
-  // Random bits below infinity: never zeros, on which the chip draws less power.
-  std::vector<uint16_t> noise(plan.size_bytes / 2);
+/// Random bits below infinity: never zeros, on which the chip draws less power.
+DeviceBuffer noise(size_t size_bytes) {
+  std::vector<uint16_t> halves(size_bytes / 2 + 1);
   uint32_t state = 1;
-  for (uint16_t& half : noise) {
+  for (uint16_t& half : halves) {
     state = state * 1664525 + 1013904223;
     half = uint16_t(0x3000 | (state >> 16 & 0x8fff));
   }
-  check(cudaMemcpy(arena.data(), noise.data(), plan.size_bytes, cudaMemcpyHostToDevice), "filling");
+  return DeviceBuffer::of<uint16_t>(halves);
+}
 
-  const Recording network = record(
-      stream.get(), [&] { engine.launch(engine.padded(size), plan, arena.data(), stream.get()); });
+void measure_speed(const Model& model, const CudaEngine& engine, Size size) {
+  const Graph& graph = engine.graph();
+  const Layout layout = engine.plan(size);
+  const Size result = graph.size_of(graph.output(), layout.padded);
+  const DeviceBuffer arena = noise(layout.arena.size_bytes);
+  const DeviceBuffer src = noise(size_t(size.width) * size_t(size.height) * 3);
+  const DeviceBuffer dst(size_t(result.width) * size_t(result.height) * 3);
+  const DeviceBuffer flag(sizeof(int));
+  const Work work{{src.data(), size, SampleType::u8, 3},
+                  {dst.data(), result, SampleType::u8, 3},
+                  nullptr,
+                  arena.data(),
+                  flag.as<int>()};
+  const Stream stream = make_stream();
+  const Recording network =
+      record(stream.get(), [&] { engine.launch(layout, work, stream.get()); });
   Timer timer;
   const auto launch = [&] { check(cudaGraphLaunch(network.get(), stream.get()), "starting"); };
-  for (int i = 0; i < kWarmUps; ++i) launch();
-  const float ms = timer.time(stream.get(), [&] {
-    for (int i = 0; i < kRuns; ++i) launch();
-  }) / kRuns;
+  timer.time_each(stream.get(), kWarmUpMs, launch);
+  const float ms = timer.time_each(stream.get(), kMeasuredMs, launch);
   const double flops = flops_per_pixel(graph) * size.width * size.height;
-  fmt::print("{}  {}x{}  {:.2f} ms  {:.0f} TFLOP/s  arena {:.0f} MiB\n", model.network.architecture,
-             size.width, size.height, ms, flops / ms / 1e9, double(plan.size_bytes) / (1 << 20));
+  fmt::print("{}  {}x{}  {:.2f} ms  {:.0f} TFLOP/s  arena {:.0f} MiB, {} bands\n",
+             model.network.architecture, size.width, size.height, ms, flops / ms / 1e9,
+             double(layout.arena.size_bytes) / (1 << 20), layout.bands.size());
 
   struct Share {
     float ms = 0;
@@ -91,8 +121,11 @@ int run(const std::string& path, Size size) {
   std::map<std::string, Share> shares;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
+    const bool banded = i >= layout.first_banded;
     const auto one = [&] {
-      engine.launch_node(i, engine.padded(size), plan, arena.data(), stream.get());
+      for (size_t band = 0; band < (banded ? layout.bands.size() : 1); ++band) {
+        engine.launch_node(i, layout, band, work, stream.get());
+      }
     };
     one();
     Share& share = shares[kind_of(graph, node)];
@@ -106,6 +139,91 @@ int run(const std::string& path, Size size) {
     fmt::print("  {:<28} {:4} x  {:8.3f} ms  {:5.1f} %  {:5.0f} TFLOP/s\n", kind, share.count,
                share.ms / float(share.count), 100 * share.ms / ms, share.flops / share.ms / 1e9);
   }
+}
+
+/// Binary PPM of 8 bits, without comments.
+Frame read_ppm(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string magic;
+  int width = 0;
+  int height = 0;
+  int most = 0;
+  file >> magic >> width >> height >> most;
+  file.get();
+  if (!file || magic != "P6" || most != 255) fail(ErrorCode::input, "{}: no 8-bit P6", path);
+  Frame frame({width, height}, SampleType::u8, 3);
+  file.read(reinterpret_cast<char*>(frame.data()), std::streamsize(frame.total_bytes()));
+  if (!file) fail(ErrorCode::input, "{}: too short", path);
+  return frame;
+}
+
+Frame upscale(const Engine& engine, int scale, const Frame& picture) {
+  const Size size = picture.size();
+  Frame result({size.width * scale, size.height * scale}, SampleType::f32, 3);
+  const auto session = engine.open();
+  session->submit({.src = picture.colour(),
+                   .read = whole(size),
+                   .dst = result.colour(),
+                   .write = whole(result.size())});
+  session->wait();
+  return result;
+}
+
+void measure_fidelity(const CudaEngine& engine, const std::string& path) {
+  const Frame picture = read_ppm(path);
+  const int scale = engine.graph().scale();
+  const Frame got = upscale(engine, scale, picture);
+  const Frame wanted = upscale(*engine.in_single_precision(), scale, picture);
+  const auto* a = reinterpret_cast<const float*>(got.data());
+  const auto* b = reinterpret_cast<const float*>(wanted.data());
+  const size_t count = got.total_bytes() / sizeof(float);
+  double squares = 0;
+  double largest = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double difference =
+        std::abs(double(std::clamp(a[i], 0.0f, 1.0f)) - double(std::clamp(b[i], 0.0f, 1.0f)));
+    squares += difference * difference;
+    largest = std::max(largest, difference);
+  }
+  fmt::print("{:<28} {:6.2f} dB, largest difference {:.3f} levels of 255\n",
+             path.substr(path.rfind('/') + 1), -10 * std::log10(squares / double(count)),
+             largest * 255);
+}
+
+Precision precision_named(std::string_view name) {
+  if (name == "fp16") return Precision::fp16;
+  if (name == "fp16-fast") return Precision::fp16_fast;
+  if (name == "fp32") return Precision::fp32;
+  fail(ErrorCode::usage, "no precision {}", name);
+}
+
+int run(int argc, char** argv) {
+  DeviceOptions options;
+  Precision precision = Precision::fp16;
+  std::vector<std::string> rest;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--portable") {
+      options.portable_kernels = true;
+    } else if (argument == "--precision" && i + 1 < argc) {
+      precision = precision_named(argv[++i]);
+    } else {
+      rest.emplace_back(argument);
+    }
+  }
+  if (rest.size() < 2) {
+    fmt::print(stderr, "usage: bench_gpu [OPTIONS] MODEL WIDTH HEIGHT | MODEL PICTURE.ppm...\n");
+    return 2;
+  }
+  const Model model = load_model(rest[0]);
+  const auto device = open_device("cuda", options);
+  const CudaEngine engine(optimise(model.network.graph, device->capabilities()), options,
+                          precision);
+  if (rest[1].ends_with(".ppm")) {
+    for (size_t i = 1; i < rest.size(); ++i) measure_fidelity(engine, rest[i]);
+  } else if (rest.size() == 3) {
+    measure_speed(model, engine, {std::atoi(rest[1].c_str()), std::atoi(rest[2].c_str())});
+  }
   return 0;
 }
 
@@ -113,12 +231,8 @@ int run(const std::string& path, Size size) {
 }  // namespace upres::cuda
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    fmt::print(stderr, "usage: bench_gpu MODEL WIDTH HEIGHT\n");
-    return 2;
-  }
   try {
-    return upres::cuda::run(argv[1], {std::atoi(argv[2]), std::atoi(argv[3])});
+    return upres::cuda::run(argc, argv);
   } catch (const std::exception& error) {
     fmt::print(stderr, "bench_gpu: {}\n", error.what());
     return 1;

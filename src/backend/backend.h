@@ -21,6 +21,14 @@
 
 namespace upres {
 
+/// The numbers that a network is computed in.
+enum class Precision {
+  automatic,  ///< the first one that the device has
+  fp16,       ///< values in half precision, sums in single precision
+  fp16_fast,  ///< values and sums in half precision
+  fp32,       ///< single precision
+};
+
 /// What a device's engines can make use of; compile() runs the passes that need no more.
 struct Capabilities {
   /// Convolutions take an Epilogue with activation and addends.
@@ -30,6 +38,8 @@ struct Capabilities {
   int slice_alignment = 0;
   /// Convolutions read enlarged inputs.
   bool enlarged_inputs = false;
+  /// The factor by which the last convolution can shuffle its result; 0: none.
+  int shuffled_result = 0;
 };
 
 /// One piece of work: runs the network over `read` of `src` and stores a part of the result.
@@ -72,6 +82,10 @@ class Session {
   /// Returns when all jobs are done. Errors of jobs that ran meanwhile are thrown here, as by
   /// submit().
   virtual void wait() = 0;
+
+  /// How many of the jobs that were done since open() left half precision's range and were computed
+  /// again in single precision.
+  virtual int64_t repaired() const { return 0; }
 };
 
 /// A network loaded on a device. Immutable; shared by threads. Outlives its sessions.
@@ -90,6 +104,8 @@ struct DeviceOptions {
   int threads = 0;          ///< of the processor, for engines that run there; 0: one per core
   size_t memory_limit = 0;  ///< bytes a session's plan may take; 0: what the device has
   int gpu = 0;              ///< which one, for backends that run on GPUs
+  /// Whether a GPU runs the kernels that all GPUs have, where it has better ones: to compare them.
+  bool portable_kernels = false;
 };
 
 /// A device that networks run on. Immutable; shared by threads. Outlives its engines.

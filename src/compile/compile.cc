@@ -22,6 +22,9 @@ bool wants_epilogues(const Capabilities& capabilities) {
 bool wants_enlarged(const Capabilities& capabilities) {
   return capabilities.enlarged_inputs;
 }
+bool wants_shuffles(const Capabilities& capabilities) {
+  return capabilities.shuffled_result > 0;
+}
 bool wants_slices(const Capabilities& capabilities) {
   return capabilities.slice_alignment > 0;
 }
@@ -35,6 +38,10 @@ constexpr std::array kPasses{
          [](Graph& graph, const Capabilities&) { fuse_residual(graph); }},
     Pass{"fold_upsample", wants_enlarged,
          [](Graph& graph, const Capabilities&) { fold_upsample(graph); }},
+    Pass{"fuse_shuffle", wants_shuffles,
+         [](Graph& graph, const Capabilities& capabilities) {
+           fuse_shuffle(graph, capabilities.shuffled_result);
+         }},
     Pass{"elide_concat", wants_slices,
          [](Graph& graph, const Capabilities& capabilities) {
            elide_concat(graph, capabilities.slice_alignment);

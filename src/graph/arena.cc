@@ -7,7 +7,7 @@
 namespace upres {
 namespace {
 
-constexpr size_t kAlignment = 64;
+constexpr size_t kAlignment = 128;
 
 /// A storage, the nodes it is alive at, and its bytes once placed.
 struct Block {
@@ -24,17 +24,20 @@ struct Block {
   bool lives_with(const Block& other) const { return first <= other.last && other.first <= last; }
 };
 
-std::vector<Block> live_blocks(const Graph& graph) {
+std::vector<Block> live_blocks(const Graph& graph, size_t repeated_from) {
   std::vector<Block> blocks(graph.values().size());
   const auto block = [&](ValueId id) -> Block& { return blocks[size_t(graph.value(id).storage)]; };
   block(graph.input()).touch(0);
-  int index = 0;
-  for (const Node& node : graph.nodes()) {
-    for (const ValueId id : reads(node)) block(id).touch(index);
+  const auto end = int(graph.nodes().size());
+  for (int index = 0; index < end; ++index) {
+    const Node& node = graph.nodes()[size_t(index)];
     block(node.output).touch(index);
-    ++index;
+    for (const ValueId id : reads(node)) {
+      const bool kept = size_t(index) >= repeated_from && block(id).first < int(repeated_from);
+      block(id).touch(kept ? end : index);
+    }
   }
-  block(graph.output()).touch(index);
+  block(graph.output()).touch(end);
   for (size_t id = 0; id < blocks.size(); ++id) blocks[id].storage = ValueId(id);
   std::erase_if(blocks, [](const Block& b) { return b.last < 0; });
   return blocks;
@@ -53,8 +56,9 @@ size_t lowest_gap(const Block& block, const std::vector<Block>& placed) {
 
 }  // namespace
 
-ArenaPlan plan_arena(const Graph& graph, const std::function<size_t(ValueId)>& bytes_of) {
-  std::vector<Block> blocks = live_blocks(graph);
+ArenaPlan plan_arena(const Graph& graph, const std::function<size_t(ValueId)>& bytes_of,
+                     size_t repeated_from) {
+  std::vector<Block> blocks = live_blocks(graph, repeated_from);
   for (Block& block : blocks) {
     block.size_bytes = (bytes_of(block.storage) + kAlignment - 1) / kAlignment * kAlignment;
   }

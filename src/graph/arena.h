@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -18,9 +19,11 @@ struct ArenaPlan {
 };
 
 /// Places every storage of the graph. `bytes_of` says what a storage takes for the shape at hand;
-/// offsets are multiples of 64 bytes. A storage lives from the first node that writes a part of it
+/// offsets are multiples of 128 bytes. A storage lives from the first node that writes a part of it
 /// to the last that reads one; the graph's input lives from the start, its output to the end, and
-/// a node's output never shares bytes with what the node reads.
-ArenaPlan plan_arena(const Graph& graph, const std::function<size_t(ValueId)>& bytes_of);
+/// a node's output never shares bytes with what the node reads. Nodes from `repeated_from` on run
+/// several times over, as the last ones: what they read of the others lives to the end.
+ArenaPlan plan_arena(const Graph& graph, const std::function<size_t(ValueId)>& bytes_of,
+                     size_t repeated_from = SIZE_MAX);
 
 }  // namespace upres

@@ -17,12 +17,6 @@ int floor_div(int a, int b) {
   return a >= 0 ? a / b : -((-a + b - 1) / b);
 }
 
-/// Rows (or columns) first..last of a value, in its own pixels.
-struct Interval {
-  int first;
-  int last;
-};
-
 Interval hull(const std::optional<Interval>& a, const Interval& b) {
   return a ? Interval{std::min(a->first, b.first), std::max(a->last, b.last)} : b;
 }
@@ -33,7 +27,8 @@ struct NeededInput {
 
   Interval operator()(const Conv2d& conv) const {
     const int reach = conv.kernel / 2;
-    return {floor_div(out.first - reach, conv.enlarge), floor_div(out.last + reach, conv.enlarge)};
+    const Interval own = divided(conv.shuffle);
+    return {floor_div(own.first - reach, conv.enlarge), floor_div(own.last + reach, conv.enlarge)};
   }
   Interval operator()(const Activate&) const { return out; }
   Interval operator()(const Add&) const { return out; }
@@ -49,13 +44,22 @@ struct NeededInput {
     return {resize_taps(op, out.first).first, resize_taps(op, out.last).first + taps - 1};
   }
 
- private:
   Interval divided(int factor) const {
     return {floor_div(out.first, factor), floor_div(out.last, factor)};
   }
 };
 
 }  // namespace
+
+std::vector<Interval> needed_inputs(const Node& node, Interval out) {
+  std::vector<Interval> needed(node.inputs.size(), std::visit(NeededInput{out}, node.op));
+  if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
+    for (const Addend& addend : conv->epilogue.addends) {
+      needed.push_back(NeededInput{out}.divided(addend.enlarge));
+    }
+  }
+  return needed;
+}
 
 Footprint footprint(const Graph& graph) {
   Footprint result;
@@ -76,11 +80,9 @@ Footprint footprint(const Graph& graph) {
   for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
     const auto& out = needed[size_t(graph.value(node->output).storage)];
     if (!out) continue;  // nothing depends on it
-    const Interval interval = *out;
-    for (const ValueId id : node->inputs) need(id, std::visit(NeededInput{interval}, node->op));
-    if (const auto* conv = std::get_if<Conv2d>(&node->op)) {
-      for (const Addend& addend : conv->epilogue.addends) need(addend.value, interval);
-    }
+    const std::vector<Interval> inputs = needed_inputs(*node, *out);
+    const std::vector<ValueId> values = reads(*node);
+    for (size_t i = 0; i < values.size(); ++i) need(values[i], inputs[i]);
   }
   const auto& input = needed[size_t(graph.input())];
   UPRES_ASSERT(input, "the output of a verified graph depends on its input");
@@ -98,7 +100,7 @@ double flops_per_pixel(const Graph& graph, const Node& node) {
   const auto* conv = std::get_if<Conv2d>(&node.op);
   if (!conv) return 0;
   const Ratio scale = graph.value(node.output).scale;
-  const double pixels = double(scale.numerator) / scale.denominator;
+  const double pixels = double(scale.numerator) / scale.denominator / conv->shuffle;
   const double weights =
       double(conv->in_channels) * conv->out_channels * conv->kernel * conv->kernel;
   return 2.0 * weights * pixels * pixels;

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include <vector>
+
 #include "graph/graph.h"
 
 namespace upres {
@@ -17,6 +19,16 @@ struct Footprint {
 };
 
 Footprint footprint(const Graph& graph);
+
+/// Rows (or columns) first to last of a value.
+struct Interval {
+  int first;
+  int last;
+};
+
+/// What a node needs of each value it reads, in the order of reads(), for `out` of its output. May
+/// lie partly outside of the value.
+std::vector<Interval> needed_inputs(const Node& node, Interval out);
 
 /// The size a network runs at for such an input: rounded up to whole alignments.
 Size padded(Size read, int alignment);

@@ -26,7 +26,8 @@ class InferOutput {
       fail(ErrorCode::model, "layer {}: reads {} channels but is given {}", name_, conv.in_channels,
            in().channels);
     }
-    return {conv.out_channels, in().scale * Ratio{conv.enlarge, 1}};
+    const int square = conv.shuffle * conv.shuffle;
+    return {conv.out_channels / square, in().scale * Ratio{conv.enlarge * conv.shuffle, 1}};
   }
   OutputShape operator()(const Activate& op) const {
     expect_inputs(1);

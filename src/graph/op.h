@@ -29,11 +29,13 @@ struct Activation {
 struct Addend {
   ValueId value;
   float scale;
+  /// The value is read as if every pixel were repeated enlarge x enlarge times.
+  int enlarge = 1;
 };
 
 /// What a convolution does to each sum before it stores it:
 ///     stored = activation(sum + bias) + addends[0].scale * addends[0].value + ...
-/// Addends have the output's channels and scale.
+/// Addends have the output's channels and, enlarged, its scale.
 struct Epilogue {
   Activation activation;
   std::vector<Addend> addends;
@@ -48,8 +50,11 @@ struct Conv2d {
   int in_channels = 0;
   int out_channels = 0;
   int kernel = 0;
-  /// The input is read as if every pixel were repeated enlarge x enlarge times: see fold_upsample().
+  /// The input is read as if every pixel were repeated enlarge x enlarge times: see
+  /// fold_upsample().
   int enlarge = 1;
+  /// What is stored is shuffled as by PixelShuffle, before addends are added: see fuse_shuffle().
+  int shuffle = 1;
   Weights weights;
   Weights biases;
   Epilogue epilogue;

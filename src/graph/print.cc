@@ -44,10 +44,12 @@ struct DescribeOp {
     std::string text =
         fmt::format("conv{0}x{0} {1}->{2}", conv.kernel, conv.in_channels, conv.out_channels);
     if (conv.enlarge > 1) text += fmt::format(" of x{}", conv.enlarge);
+    if (conv.shuffle > 1) text += fmt::format(" shuffled by {}", conv.shuffle);
     const Activation& activation = conv.epilogue.activation;
     if (activation.kind != Activation::Kind::none) text += " +" + describe(activation);
     for (const Addend& addend : conv.epilogue.addends) {
       text += fmt::format(" +{}*{}", addend.scale, describe(graph, addend.value));
+      if (addend.enlarge > 1) text += fmt::format(" of x{}", addend.enlarge);
     }
     return text;
   }

@@ -38,7 +38,7 @@ struct HashAttributes {
   uint64_t operator()(const Conv2d& conv) const {
     return mix_all(hash_of(conv.epilogue.activation),
                    {uint64_t(conv.in_channels), uint64_t(conv.out_channels), uint64_t(conv.kernel),
-                    uint64_t(conv.enlarge)});
+                    uint64_t(conv.enlarge), uint64_t(conv.shuffle)});
   }
   uint64_t operator()(const Activate& op) const { return hash_of(op.activation); }
   uint64_t operator()(const Add&) const { return 0; }

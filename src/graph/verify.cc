@@ -43,9 +43,14 @@ void check_conv(const Graph& graph, const Node& node, const Conv2d& conv) {
   check_weights(node, "biases", conv.biases, outputs);
   check_activation(node, conv.epilogue.activation, conv.out_channels);
   const Value& output = graph.value(node.output);
+  if (output.channels * conv.shuffle * conv.shuffle != conv.out_channels) {
+    fail(ErrorCode::model, "layer {}: {} outputs are not shuffled to {} channels", node.name,
+         conv.out_channels, output.channels);
+  }
   for (const Addend& addend : conv.epilogue.addends) {
     const Value& value = graph.value(addend.value);
-    if (value.channels != output.channels || value.scale != output.scale) {
+    if (value.channels != output.channels ||
+        value.scale * Ratio{addend.enlarge, 1} != output.scale) {
       fail(ErrorCode::model, "layer {}: adds a value of another shape", node.name);
     }
   }

@@ -35,7 +35,7 @@ Sample to_sample(float value) {
 
 /// Calls `body` with a zero of the sample's C++ type.
 template <typename Body>
-void with_sample_type(SampleType type, Body&& body) {
+constexpr void with_sample_type(SampleType type, Body&& body) {
   switch (type) {
     case SampleType::u8:
       return body(uint8_t{});

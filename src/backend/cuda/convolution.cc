@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "backend/cuda/convolution_kernel.h"
+#include "backend/cuda/convolution_fp32.h"
+#include "backend/cuda/convolution_portable.h"
 #include "base/error.h"
 #include "base/half.h"
 
@@ -24,7 +25,8 @@ int choose_tile_groups(int kernel, int out_groups) {
 /// Weights as lanes want them: of the fragment B of mma.m16n8k16, lane l holds the inputs
 /// 2 * (l % 4) + {0, 1, 8, 9} of the output column l / 4. The column 2 * q + e of the pair's half j
 /// is the output 4 * q + 2 * j + e of the group.
-std::vector<uint16_t> pack(const Conv2d& conv, int in_groups, int out_groups, int tile_groups) {
+std::vector<uint16_t> pack_portable(const Conv2d& conv, int in_groups, int out_groups,
+                                    int tile_groups) {
   const int taps = conv.kernel * conv.kernel;
   const int tiles = (out_groups + tile_groups - 1) / tile_groups;
   std::vector<uint16_t> packed(size_t(tiles) * size_t(in_groups) * size_t(taps) *
@@ -56,61 +58,120 @@ std::vector<uint16_t> pack(const Conv2d& conv, int in_groups, int out_groups, in
   return packed;
 }
 
-std::vector<float> biases_and_slopes(const Conv2d& conv, int out_groups) {
-  const size_t padded = size_t(out_groups) * kGroup;
-  std::vector<float> values(2 * padded, 0.0f);
-  std::copy(conv.biases->begin(), conv.biases->end(), values.begin());
-  const std::vector<float>& slopes = conv.epilogue.activation.slopes;
-  for (size_t i = 0; i < size_t(conv.out_channels); ++i) {
-    values[padded + i] = slopes.empty() ? 1.0f : slopes.size() == 1 ? slopes[0] : slopes[i];
+/// As convolution_fp32.h wants them.
+std::vector<float> pack_fp32(const Conv2d& conv, int in_groups, int out_groups) {
+  const int taps = conv.kernel * conv.kernel;
+  const int inputs = in_groups * kGroup;
+  std::vector<float> packed(size_t(out_groups) * size_t(taps) * size_t(inputs) * kGroup);
+  for (int out = 0; out < conv.out_channels; ++out) {
+    for (int in = 0; in < conv.in_channels; ++in) {
+      for (int tap = 0; tap < taps; ++tap) {
+        const int to = ((out / kGroup * taps + tap) * inputs + in) * kGroup + out % kGroup;
+        packed[size_t(to)] =
+            (*conv.weights)[size_t(out * conv.in_channels + in) * size_t(taps) + size_t(tap)];
+      }
+    }
   }
-  return values;
+  return packed;
+}
+
+/// Kernels read whole blocks of outputs.
+constexpr size_t kLargestBlock = 64;
+
+/// One value an output channel, and zeros to a multiple of the largest block.
+DeviceBuffer per_output(const std::vector<float>& values, int out_channels) {
+  const auto outputs = size_t(out_channels);
+  std::vector<float> padded((outputs + kLargestBlock - 1) / kLargestBlock * kLargestBlock, 0.0f);
+  for (size_t i = 0; i < outputs; ++i) padded[i] = values.size() == 1 ? values[0] : values[i];
+  return DeviceBuffer::of<float>(padded);
+}
+
+DeviceBuffer slopes_of(const Conv2d& conv) {
+  const std::vector<float>& slopes = conv.epilogue.activation.slopes;
+  return per_output(slopes.empty() ? std::vector{1.0f} : slopes, conv.out_channels);
 }
 
 }  // namespace
 
-Convolution::Convolution(const Conv2d& conv)
-    : kernel_(conv.kernel),
+Convolution::Convolution(const Conv2d& conv, Family family, Sink sink, bool upwards)
+    : family_(family),
+      sink_(sink),
+      upwards_(upwards),
+      kernel_(conv.kernel),
       enlarge_(conv.enlarge),
       in_groups_(whole_groups(conv.in_channels) / kGroup),
       out_groups_(whole_groups(conv.out_channels) / kGroup),
-      tile_groups_(choose_tile_groups(conv.kernel, out_groups_)) {
-  if (!prepare_convolution(kernel_, tile_groups_)) {
-    fail(ErrorCode::model, "convolutions of {0}x{0} do not run on the GPU; use -b cpu", kernel_);
-  }
-  weights_ = DeviceBuffer::of<uint16_t>(pack(conv, in_groups_, out_groups_, tile_groups_));
-  biases_ = DeviceBuffer::of<float>(biases_and_slopes(conv, out_groups_));
+      biases_(per_output(*conv.biases, conv.out_channels)),
+      slopes_(slopes_of(conv)) {
   for (const Addend& addend : conv.epilogue.addends) addend_scales_.push_back(addend.scale);
   if (addend_scales_.size() > kMostAddends) {
     fail(ErrorCode::model, "{} values added to one convolution do not run on the GPU; use -b cpu",
          addend_scales_.size());
   }
+  if (family_ == Family::fp32) {
+    weights_ = DeviceBuffer::of<float>(pack_fp32(conv, in_groups_, out_groups_));
+    return;
+  }
+#ifdef UPRES_WITH_SM90
+  if (family_ == Family::row_stream) {
+    variant_ = find_row_stream(conv, sink);
+    if (variant_) {
+      prepare_row_stream(*variant_);
+      splits_ = row_stream_splits(*variant_, conv.out_channels);
+      weights_ = DeviceBuffer::of<uint16_t>(pack_row_stream(conv, *variant_, upwards));
+      return;
+    }
+    family_ = Family::portable;
+  }
+#endif
+  tile_groups_ = choose_tile_groups(conv.kernel, out_groups_);
+  if (!prepare_portable(kernel_, tile_groups_)) {
+    fail(ErrorCode::model,
+         "convolutions of {0}x{0} do not run on the GPU in half precision; use --precision fp32 "
+         "or -b cpu",
+         kernel_);
+  }
+  weights_ = DeviceBuffer::of<uint16_t>(pack_portable(conv, in_groups_, out_groups_, tile_groups_));
 }
 
-void Convolution::launch(const Activations16& in, std::span<const Activations16> addends,
-                         const Activations16& out, cudaStream_t stream) const {
-  ConvolutionArguments args{.in = in.data,
-                            .out = out.data,
-                            .weights = weights_.as<const uint4>(),
-                            .biases = biases_.as<const float>(),
-                            .in_stride = in.stride,
-                            .out_stride = out.stride,
-                            .width = out.width,
-                            .height = out.height,
-                            .in_width = in.width,
+void Convolution::launch(const Activations& in, std::span<const Activations> addends,
+                         const Target& target, cudaStream_t stream) const {
+  ConvolutionArguments args{.sink = sink_,
+                            .in = in,
                             .enlarge = enlarge_,
+                            .out = target.out,
+                            .weights = weights_.data(),
+                            .biases = biases_.as<const float>(),
+                            .slopes = slopes_.as<const float>(),
                             .in_groups = in_groups_,
                             .out_groups = out_groups_,
-                            .addend_count = int(addends.size()),
+                            .addend_count = 0,
                             .addends = {},
-                            .addend_strides = {},
-                            .addend_scales = {}};
-  for (size_t i = 0; i < addends.size(); ++i) {
-    args.addends[i] = addends[i].data;
-    args.addend_strides[i] = addends[i].stride;
-    args.addend_scales[i] = addend_scales_[i];
+                            .addend_scales = {},
+                            .samples = target.samples,
+                            .not_finite = target.not_finite,
+                            .base = {}};
+  if (sink_ == Sink::shuffled_samples) {
+    args.base = addends[0];
+  } else {
+    args.addend_count = int(addends.size());
+    std::copy(addends.begin(), addends.end(), args.addends);
+    std::copy(addend_scales_.begin(), addend_scales_.end(), args.addend_scales);
   }
-  launch_convolution(kernel_, tile_groups_, args, stream);
+  switch (family_) {
+    case Family::fp32:
+      return launch_fp32(kernel_, args, stream);
+    case Family::row_stream:
+#ifdef UPRES_WITH_SM90
+      return launch_row_stream(*variant_, row_stream_arguments(*variant_, args, splits_, upwards_),
+                               stream);
+#else
+      return;  // not in this build
+#endif
+    case Family::portable:
+    case Family::portable_fast:
+      return launch_portable(kernel_, tile_groups_, family_ == Family::portable_fast, args, stream);
+  }
 }
 
 }  // namespace upres::cuda

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "backend/cuda/engine.h"
 #include "backend/cuda/runtime.h"
-#include "backend/cuda/session.h"
 #include "base/error.h"
 
 namespace upres {
@@ -50,7 +50,10 @@ class CudaDevice : public Device {
                        properties_.major, properties_.minor);
   }
   Capabilities capabilities() const override {
-    return {.fused_epilogue = true, .slice_alignment = cuda::kGroup, .enlarged_inputs = true};
+    return {.fused_epilogue = true,
+            .slice_alignment = cuda::kBlock,
+            .enlarged_inputs = true,
+            .shuffled_result = 4};
   }
   size_t memory_available(size_t) const override {
     size_t available = 0;
@@ -60,7 +63,7 @@ class CudaDevice : public Device {
     return options_.memory_limit > 0 ? std::min(options_.memory_limit, available) : available;
   }
   std::unique_ptr<Engine> load(const Graph& graph) const override {
-    return std::make_unique<cuda::CudaEngine>(graph, options_);
+    return std::make_unique<cuda::CudaEngine>(graph, options_, Precision::fp16);
   }
 
  private:

@@ -11,21 +11,19 @@
 namespace upres::cuda {
 
 /// `slopes`: one for all channels or one a channel, on the GPU.
-void activate(const Activations16& in, const DeviceBuffer& slopes, const Activations16& out,
+void activate(const Activations& in, const DeviceBuffer& slopes, const Activations& out,
               cudaStream_t stream);
-void add(const Activations16& a, const Activations16& b, const Activations16& out,
-         cudaStream_t stream);
-void scale(const Activations16& in, float factor, const Activations16& out, cudaStream_t stream);
-void concat(std::span<const Activations16> in, const Activations16& out, cudaStream_t stream);
-void upsample(const Activations16& in, int factor, const Activations16& out, cudaStream_t stream);
-void pixel_shuffle(const Activations16& in, int factor, const Activations16& out,
-                   cudaStream_t stream);
-void pixel_unshuffle(const Activations16& in, int factor, const Activations16& out,
+void add(const Activations& a, const Activations& b, const Activations& out, cudaStream_t stream);
+void scale(const Activations& in, float factor, const Activations& out, cudaStream_t stream);
+void concat(std::span<const Activations> in, const Activations& out, cudaStream_t stream);
+void upsample(const Activations& in, int factor, const Activations& out, cudaStream_t stream);
+void pixel_shuffle(const Activations& in, int factor, const Activations& out, cudaStream_t stream);
+void pixel_unshuffle(const Activations& in, int factor, const Activations& out,
                      cudaStream_t stream);
 
 /// The taps of Resize's phases, on the GPU.
 DeviceBuffer resize_table(const Resize& op);
-void resize(const Activations16& in, const Resize& op, const DeviceBuffer& table,
-            const Activations16& out, cudaStream_t stream);
+void resize(const Activations& in, const Resize& op, const DeviceBuffer& table,
+            const Activations& out, cudaStream_t stream);
 
 }  // namespace upres::cuda

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 
-#include "backend/cuda/pixels.h"
-#include "pixel/sample.h"
+#include "backend/cuda/pixels.cuh"
+#include "backend/cuda/runtime.h"
 
 namespace upres::cuda {
 namespace {
@@ -26,73 +26,69 @@ __device__ float luma(float red, float green, float blue) {
                    __fmul_rn(0.114f, clamp01(blue)));
 }
 
-/// As to_sample() in pixel/sample.h.
-template <typename Sample>
-__device__ Sample rounded_sample(float value) {
-  if constexpr (std::is_floating_point_v<Sample>) {
-    return value;
-  } else {
-    const float rounded = floorf(__fadd_rn(__fmul_rn(value, kOne<Sample>), 0.5f));
-    return rounded > 0 ? Sample(fminf(rounded, kOne<Sample>)) : Sample(0);
-  }
-}
-
-template <typename Sample>
-__global__ void __launch_bounds__(kThreads)
-    gather_pixels(const Packed from, const Activations16 to) {
+template <typename T, typename Sample>
+__global__ void __launch_bounds__(kThreads) gather_pixels(const Packed from, const Activations to) {
   const int64_t pixel = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (pixel >= int64_t(to.width) * to.height) return;
   const int x = mirrored(int(pixel % to.width), from.size.width);
   const int y = mirrored(int(pixel / to.width), from.size.height);
   const auto* samples = reinterpret_cast<const Sample*>(from.data) +
                         (int64_t(y) * from.size.width + x) * from.components;
-  __half* out = to.data + pixel * to.stride;
-  for (int c = 0; c < whole_groups(to.channels); ++c) {
+  T* out = reinterpret_cast<T*>(to.data) + pixel * kGroup;
+  for (int c = 0; c < kGroup; ++c) {
     const float value = float(samples[from.components == 3 ? min(c, 2) : 0]) / kOne<Sample>;
-    out[c] = c < 3 ? __float2half_rn(value) : __half(0.0f);
+    out[c] = T(c < 3 ? value : 0.0f);
   }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    store_pixels(const Activations from, const Packed to, int* not_finite) {
+  const int64_t pixel = int64_t(blockIdx.x) * kThreads + threadIdx.x;
+  if (pixel >= int64_t(to.size.width) * to.size.height) return;
+  const T* in = reinterpret_cast<const T*>(from.data) + pixel * kGroup;
+  const float values[3] = {float(in[0]), float(in[1]), float(in[2])};
+  const int x = int(pixel % to.size.width);
+  const int y = int(pixel / to.size.width);
+  if (!store_samples(to, x, y, 0, 3, values)) *not_finite = 1;
 }
 
 template <typename Sample>
-__global__ void __launch_bounds__(kThreads)
-    store_pixels(const Activations16 from, Point skip, const Packed to) {
+__global__ void __launch_bounds__(kThreads) store_luma_pixels(const Packed from, const Packed to) {
   const int64_t pixel = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (pixel >= int64_t(to.size.width) * to.size.height) return;
-  const int x = int(pixel % to.size.width) + skip.x;
-  const int y = int(pixel / to.size.width) + skip.y;
-  const __half* in = from.data + (int64_t(y) * from.width + x) * from.stride;
-  const float red = __half2float(in[0]);
-  const float green = __half2float(in[1]);
-  const float blue = __half2float(in[2]);
-  auto* samples = reinterpret_cast<Sample*>(to.data) + pixel * to.components;
-  if (to.components == 1) {
-    samples[0] = rounded_sample<Sample>(luma(red, green, blue));
-  } else {
-    samples[0] = rounded_sample<Sample>(red);
-    samples[1] = rounded_sample<Sample>(green);
-    samples[2] = rounded_sample<Sample>(blue);
-  }
+  const float* in = reinterpret_cast<const float*>(from.data) + pixel * 3;
+  reinterpret_cast<Sample*>(to.data)[pixel] = rounded_sample<Sample>(luma(in[0], in[1], in[2]));
 }
 
-unsigned blocks_for(int64_t pixels) {
+unsigned blocks_for(Size size) {
+  const int64_t pixels = int64_t(size.width) * size.height;
   return unsigned((pixels + kThreads - 1) / kThreads);
 }
 
 }  // namespace
 
-void gather(const Packed& from, const Activations16& to, cudaStream_t stream) {
+void gather(const Packed& from, const Activations& to, cudaStream_t stream) {
+  const unsigned blocks = blocks_for({to.width, to.height});
   with_sample_type(from.type, [&](auto sample) {
-    gather_pixels<decltype(sample)>
-        <<<blocks_for(int64_t(to.width) * to.height), kThreads, 0, stream>>>(from, to);
+    with_element(to.element, [&](auto element) {
+      gather_pixels<decltype(element), decltype(sample)><<<blocks, kThreads, 0, stream>>>(from, to);
+    });
   });
   check(cudaGetLastError(), "starting gather");
 }
 
-void store(const Activations16& from, Point skip, const Packed& to, cudaStream_t stream) {
+void store(const Activations& from, const Packed& to, int* not_finite, cudaStream_t stream) {
+  with_element(from.element, [&](auto element) {
+    store_pixels<decltype(element)>
+        <<<blocks_for(to.size), kThreads, 0, stream>>>(from, to, not_finite);
+  });
+  check(cudaGetLastError(), "starting store");
+}
+
+void store_luma(const Packed& from, const Packed& to, cudaStream_t stream) {
   with_sample_type(to.type, [&](auto sample) {
-    store_pixels<decltype(sample)>
-        <<<blocks_for(int64_t(to.size.width) * to.size.height), kThreads, 0, stream>>>(from, skip,
-                                                                                       to);
+    store_luma_pixels<decltype(sample)><<<blocks_for(to.size), kThreads, 0, stream>>>(from, to);
   });
   check(cudaGetLastError(), "starting store");
 }

@@ -2,8 +2,9 @@
 // A picture's samples in and out of a network on the GPU: pixel/convert.h's gather and store.
 #pragma once
 
+#include <cuda_runtime_api.h>
+
 #include "backend/cuda/activations.h"
-#include "backend/cuda/runtime.h"
 #include "frame/frame_view.h"
 
 namespace upres::cuda {
@@ -22,9 +23,13 @@ struct Packed {
 };
 
 /// The network's input from a picture: see pixel/convert.h. `to` may be larger: it mirrors.
-void gather(const Packed& from, const Activations16& to, cudaStream_t stream);
+void gather(const Packed& from, const Activations& to, cudaStream_t stream);
 
-/// A picture from the part of the network's result that begins at `skip`: see pixel/convert.h.
-void store(const Activations16& from, Point skip, const Packed& to, cudaStream_t stream);
+/// A picture of the size of the network's result: see pixel/convert.h. Sets *not_finite to 1 where
+/// a value is not a number, or infinite.
+void store(const Activations& from, const Packed& to, int* not_finite, cudaStream_t stream);
+
+/// A gray picture from one of three floats a pixel: its BT.601 luma.
+void store_luma(const Packed& from, const Packed& to, cudaStream_t stream);
 
 }  // namespace upres::cuda

@@ -3,18 +3,20 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
+#include <list>
+#include <optional>
 #include <utility>
 
-#include "backend/cuda/elementwise.h"
 #include "base/error.h"
-#include "graph/footprint.h"
+#include "pixel/sample.h"
 
 namespace upres::cuda {
 namespace {
 
 // A picture cut into tiles has at most four sizes of them; twice that serves a folder of pictures.
-constexpr size_t kCachedPlans = 8;
+constexpr size_t kCachedRecordings = 8;
 
 // Jobs on their way: one runs while the next one's samples are brought and the last one's taken.
 constexpr size_t kSlots = 2;
@@ -49,20 +51,44 @@ void copy_rectangle(const FrameView& view, const Rect& rect, std::byte* packed) 
   }
 }
 
-/// Grows a buffer to at least so many bytes.
-template <typename Buffer>
-void reserve(Buffer& buffer, size_t size_bytes) {
-  if (buffer.size_bytes() >= size_bytes) return;
-  buffer = Buffer();
-  buffer = Buffer(size_bytes);
+/// A result of one level alone is suspicious where the picture has more than this range of 0..1.
+constexpr float kPlainRange = 16.0f / 255.0f;
+
+/// The range of a packed picture's samples, 1 being full scale.
+float range_of(const std::byte* packed, size_t count, SampleType type) {
+  float range = 0;
+  with_sample_type(type, [&](auto sample) {
+    const auto* samples = reinterpret_cast<const decltype(sample)*>(packed);
+    const auto [least, most] = std::minmax_element(samples, samples + count);
+    range = from_sample(*most) - from_sample(*least);
+  });
+  return range;
 }
+
+/// Whether all rows of a packed picture repeat its first sample: found out at the first that
+/// differs.
+bool is_constant(const std::byte* packed, size_t size_bytes, size_t sample_bytes) {
+  return std::memcmp(packed, packed + sample_bytes, size_bytes - sample_bytes) == 0;
+}
+
+/// What a recorded network depends on.
+struct Shape {
+  Size read;
+  SampleType src, dst;
+  int src_components, dst_components;
+  friend bool operator==(const Shape&, const Shape&) = default;
+};
 
 class CudaSession : public Session {
  public:
   explicit CudaSession(const CudaEngine& engine) : engine_(engine) {
     engine_.use_gpu();
     stream_ = make_stream();
-    for (Slot& slot : slots_) slot.finished = make_event();
+    not_finite_ = DeviceBuffer(sizeof(int));
+    for (Slot& slot : slots_) {
+      slot.finished = make_event();
+      slot.not_finite = PinnedBuffer(sizeof(int));
+    }
   }
   ~CudaSession() override {
     engine_.use_gpu();
@@ -71,7 +97,7 @@ class CudaSession : public Session {
 
   bool plan(Size read) override {
     engine_.use_gpu();
-    return find_or_make(engine_.padded(read)) != nullptr;
+    return within_limit(read) && reserve(arena_, engine_.plan(read).arena.size_bytes);
   }
 
   void submit(const Job& job) override {
@@ -84,54 +110,50 @@ class CudaSession : public Session {
     or_drop_all([&] { finish_all(); });
   }
 
+  int64_t repaired() const override { return repaired_; }
+
  private:
-  struct Plan {
-    Size padded;
-    ArenaPlan arena;
+  struct Recorded {
+    Shape shape;
+    Size result;
     Recording network;
   };
-  /// One job's samples on their way.
+  /// One job on its way.
   struct Slot {
     std::optional<Job> job;  ///< whose result is not yet in its place
-    PinnedBuffer host_src, host_dst;
-    DeviceBuffer device_src, device_dst;
+    PinnedBuffer src, dst, not_finite;
     Event finished;
   };
 
   void start(const Job& job) {
-    const Size padded = engine_.padded(job.read.size());
-    const Plan* plan = find_or_make(padded);
-    if (!plan) {
-      fail(ErrorCode::memory,
-           "a tile of {}x{} pixels needs {} MiB of the GPU's memory; use a smaller tile",
-           padded.width, padded.height, engine_.bytes_needed(padded) >> 20);
-    }
+    const Shape shape{job.read.size(), job.src.type, job.dst.type, job.src.components,
+                      job.dst.components};
+    const Recorded& recorded = find_or_record(shape);
     Slot& slot = slots_[next_slot_];
     next_slot_ = (next_slot_ + 1) % kSlots;
     finish(slot);
+    const Packed src = src_of(shape);
+    const Packed dst = dst_of(shape, recorded.result);
+    const Packed part{nullptr, job.write.size(), job.dst.type, job.dst.components};
+    grow(slot.src, src.total_bytes());
+    grow(slot.dst, part.total_bytes());
 
-    Packed src{nullptr, job.read.size(), job.src.type, job.src.components};
-    Packed dst{nullptr, job.write.size(), job.dst.type, job.dst.components};
-    reserve(slot.host_src, src.total_bytes());
-    reserve(slot.host_dst, dst.total_bytes());
-    reserve(slot.device_src, src.total_bytes());
-    reserve(slot.device_dst, dst.total_bytes());
-    src.data = slot.device_src.data();
-    dst.data = slot.device_dst.data();
-
-    copy_rectangle<true>(job.src, job.read, slot.host_src.data());
+    copy_rectangle<true>(job.src, job.read, slot.src.data());
     cudaStream_t stream = stream_.get();
-    check(cudaMemcpyAsync(src.data, slot.host_src.data(), src.total_bytes(), cudaMemcpyHostToDevice,
+    check(cudaMemcpyAsync(src.data, slot.src.data(), src.total_bytes(), cudaMemcpyHostToDevice,
                           stream),
           "copying a picture to the GPU");
-    const Graph& graph = engine_.graph();
-    gather(src, engine_.activations(graph.input(), padded, plan->arena, arena_.data()), stream);
-    check(cudaGraphLaunch(plan->network.get(), stream), "starting the network");
-    store(engine_.activations(graph.output(), padded, plan->arena, arena_.data()), job.skip, dst,
-          stream);
-    check(cudaMemcpyAsync(slot.host_dst.data(), dst.data, dst.total_bytes(), cudaMemcpyDeviceToHost,
-                          stream),
+    check(cudaGraphLaunch(recorded.network.get(), stream), "starting the network");
+    const size_t pixel = size_bytes(dst.type) * size_t(dst.components);
+    const size_t pitch = size_t(dst.size.width) * pixel;
+    const size_t row = size_t(part.size.width) * pixel;
+    check(cudaMemcpy2DAsync(slot.dst.data(), row,
+                            dst.data + size_t(job.skip.y) * pitch + size_t(job.skip.x) * pixel,
+                            pitch, row, size_t(part.size.height), cudaMemcpyDeviceToHost, stream),
           "copying a picture from the GPU");
+    check(cudaMemcpyAsync(slot.not_finite.data(), not_finite_.data(), sizeof(int),
+                          cudaMemcpyDeviceToHost, stream),
+          "copying a flag from the GPU");
     check(cudaEventRecord(slot.finished.get(), stream), "recording an event");
     slot.job = job;
   }
@@ -156,43 +178,95 @@ class CudaSession : public Session {
     if (!slot.job) return;
     const Job job = *std::exchange(slot.job, std::nullopt);
     check(cudaEventSynchronize(slot.finished.get()), "running the network");
-    copy_rectangle<false>(job.dst, job.write, slot.host_dst.data());
+    if (is_wrong(job, slot) && repair(job)) return;
+    copy_rectangle<false>(job.dst, job.write, slot.dst.data());
     if (job.heartbeat) job.heartbeat(1);
   }
 
-  /// Null when there is not enough memory.
-  const Plan* find_or_make(Size padded) {
-    for (auto plan = plans_.begin(); plan != plans_.end(); ++plan) {
-      if (plan->padded != padded) continue;
-      plans_.splice(plans_.begin(), plans_, plan);  // the most recently used comes first
-      return &plans_.front();
-    }
-    ArenaPlan arena = engine_.plan_arena(padded);
-    if (!reserve_arena(arena.size_bytes)) return nullptr;
-    Recording network =
-        record(stream_.get(), [&] { engine_.launch(padded, arena, arena_.data(), stream_.get()); });
-    plans_.push_front({padded, std::move(arena), std::move(network)});
-    if (plans_.size() > kCachedPlans) {
-      finish_all();  // the last one may be running
-      plans_.pop_back();
-    }
-    return &plans_.front();
+  /// Whether a result shows that half precision overflowed.
+  static bool is_wrong(const Job& job, const Slot& slot) {
+    int not_finite = 0;
+    std::memcpy(&not_finite, slot.not_finite.data(), sizeof not_finite);
+    if (not_finite) return true;
+    const Packed src{nullptr, job.read.size(), job.src.type, job.src.components};
+    const Packed dst{nullptr, job.write.size(), job.dst.type, job.dst.components};
+    return is_constant(slot.dst.data(), dst.total_bytes(), size_bytes(dst.type)) &&
+           range_of(slot.src.data(), src.total_bytes() / size_bytes(src.type), src.type) >
+               kPlainRange;
   }
 
-  bool reserve_arena(size_t size_bytes) {
-    if (size_bytes <= arena_.size_bytes()) return true;
+  /// Does a job again in single precision. False where this already was.
+  bool repair(const Job& job) {
+    const CudaEngine* single = engine_.in_single_precision();
+    if (!single) return false;
+    if (!single_) single_ = single->open();
+    single_->submit(job);
+    single_->wait();
+    ++repaired_;
+    return true;
+  }
+
+  Packed src_of(const Shape& shape) const {
+    return {src_.data(), shape.read, shape.src, shape.src_components};
+  }
+  Packed dst_of(const Shape& shape, Size result) const {
+    return {dst_.data(), result, shape.dst, shape.dst_components};
+  }
+
+  const Recorded& find_or_record(const Shape& shape) {
+    for (auto recorded = recorded_.begin(); recorded != recorded_.end(); ++recorded) {
+      if (recorded->shape != shape) continue;
+      recorded_.splice(recorded_.begin(), recorded_, recorded);  // the last used comes first
+      return recorded_.front();
+    }
+    const Layout layout = engine_.plan(shape.read);
+    const Size result = engine_.graph().size_of(engine_.graph().output(), layout.padded);
+    const size_t gray_floats =
+        shape.dst_components == 1 ? size_t(result.width) * size_t(result.height) * 3 * sizeof(float)
+                                  : 0;
+    const bool fits = within_limit(shape.read) && reserve(arena_, layout.arena.size_bytes) &&
+                      reserve(src_, src_of(shape).total_bytes()) &&
+                      reserve(dst_, dst_of(shape, result).total_bytes()) &&
+                      reserve(gray_floats_, gray_floats);
+    if (!fits) {
+      fail(ErrorCode::memory,
+           "a tile of {}x{} pixels needs {} MiB of the GPU's memory; use a smaller tile",
+           shape.read.width, shape.read.height, engine_.bytes_needed(shape.read) >> 20);
+    }
+    cudaStream_t stream = stream_.get();
+    Recording network = record(stream, [&] {
+      check(cudaMemsetAsync(not_finite_.data(), 0, sizeof(int), stream), "clearing a flag");
+      engine_.launch(layout,
+                     {src_of(shape), dst_of(shape, result), gray_floats_.data(), arena_.data(),
+                      not_finite_.as<int>()},
+                     stream);
+    });
+    recorded_.push_front({shape, result, std::move(network)});
+    if (recorded_.size() > kCachedRecordings) {
+      finish_all();  // the last one may be running
+      recorded_.pop_back();
+    }
+    return recorded_.front();
+  }
+
+  bool within_limit(Size read) const {
     const size_t limit = engine_.options().memory_limit;
-    if (limit > 0 && size_bytes > limit) return false;
+    return limit == 0 || engine_.bytes_needed(read) <= limit;
+  }
+
+  /// Grows memory that recordings may hold the address of. False, and nothing has changed, when
+  /// there is not enough.
+  bool reserve(DeviceBuffer& buffer, size_t size_bytes) {
+    if (size_bytes <= buffer.size_bytes()) return true;
     finish_all();
     size_t available = 0;
     size_t total = 0;
     check(cudaMemGetInfo(&available, &total), "asking for the GPU's memory");
-    if (size_bytes > available + arena_.size_bytes()) return false;
-    // Recordings hold the arena's address.
-    plans_.clear();
-    arena_ = DeviceBuffer();
+    if (size_bytes > available + buffer.size_bytes()) return false;
+    recorded_.clear();
+    buffer = DeviceBuffer();
     try {
-      arena_ = DeviceBuffer(size_bytes);
+      buffer = DeviceBuffer(size_bytes);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::memory) throw;
       return false;
@@ -200,103 +274,27 @@ class CudaSession : public Session {
     return true;
   }
 
+  static void grow(PinnedBuffer& buffer, size_t size_bytes) {
+    if (size_bytes <= buffer.size_bytes()) return;
+    buffer = PinnedBuffer();
+    buffer = PinnedBuffer(size_bytes);
+  }
+
   const CudaEngine& engine_;
   Stream stream_;
-  DeviceBuffer arena_;  ///< as large as the largest plan needs
-  std::list<Plan> plans_;
+  DeviceBuffer arena_, src_, dst_, gray_floats_;  ///< as large as the largest job needs
+  DeviceBuffer not_finite_;
+  std::list<Recorded> recorded_;
   std::array<Slot, kSlots> slots_;
   size_t next_slot_ = 0;
-};
-
-/// One operator goes into a stream.
-struct Launch {
-  std::span<const Activations16> in;  ///< what the node reads: inputs, then addends
-  const Activations16& out;
-  const Convolution* convolution;
-  const DeviceBuffer* table;
-  cudaStream_t stream;
-
-  void operator()(const Conv2d&) const { convolution->launch(in[0], in.subspan(1), out, stream); }
-  void operator()(const Activate&) const { activate(in[0], *table, out, stream); }
-  void operator()(const Add&) const { add(in[0], in[1], out, stream); }
-  void operator()(const Scale& op) const { scale(in[0], op.factor, out, stream); }
-  void operator()(const Concat&) const { concat(in, out, stream); }
-  void operator()(const Upsample& op) const { upsample(in[0], op.factor, out, stream); }
-  void operator()(const PixelShuffle& op) const { pixel_shuffle(in[0], op.factor, out, stream); }
-  void operator()(const PixelUnshuffle& op) const {
-    pixel_unshuffle(in[0], op.factor, out, stream);
-  }
-  void operator()(const Resize& op) const { resize(in[0], op, *table, out, stream); }
+  std::unique_ptr<Session> single_;
+  int64_t repaired_ = 0;
 };
 
 }  // namespace
 
-CudaEngine::CudaEngine(const Graph& graph, const DeviceOptions& options)
-    : graph_(graph), options_(options), alignment_(footprint(graph).alignment) {
-  use_gpu();
-  for (Node& node : graph_.nodes()) {
-    if (auto* conv = std::get_if<Conv2d>(&node.op)) {
-      prepared_.emplace_back(Convolution(*conv));
-      conv->weights.reset();  // the packed copy serves from here on
-      conv->biases.reset();
-    } else if (const auto* op = std::get_if<Activate>(&node.op)) {
-      const std::vector<float>& slopes = op->activation.slopes;
-      prepared_.emplace_back(DeviceBuffer::of<float>(slopes.empty() ? std::vector{1.0f} : slopes));
-    } else if (const auto* resize = std::get_if<Resize>(&node.op)) {
-      prepared_.emplace_back(resize_table(*resize));
-    } else {
-      prepared_.emplace_back();
-    }
-  }
-}
-
-void CudaEngine::use_gpu() const {
-  check(cudaSetDevice(options_.gpu), "choosing the GPU");
-}
-
-std::unique_ptr<Session> CudaEngine::open() const {
-  return std::make_unique<CudaSession>(*this);
-}
-
-Size CudaEngine::padded(Size read) const {
-  return upres::padded(read, alignment_);
-}
-
-ArenaPlan CudaEngine::plan_arena(Size padded) const {
-  return upres::plan_arena(graph_, [&](ValueId id) {
-    const Size size = graph_.size_of(id, padded);
-    return size_t(size.width) * size_t(size.height) *
-           size_t(whole_groups(graph_.value(id).channels)) * sizeof(__half);
-  });
-}
-
-size_t CudaEngine::bytes_needed(Size read) const {
-  return plan_arena(padded(read)).size_bytes;
-}
-
-Activations16 CudaEngine::activations(ValueId id, Size padded, const ArenaPlan& plan,
-                                      std::byte* arena) const {
-  const Value& value = graph_.value(id);
-  const Size size = graph_.size_of(id, padded);
-  return {reinterpret_cast<__half*>(arena + plan.offsets[size_t(id)]) + value.channel_offset,
-          size.width, size.height, value.channels,
-          whole_groups(graph_.value(value.storage).channels)};
-}
-
-void CudaEngine::launch_node(size_t index, Size padded, const ArenaPlan& plan, std::byte* arena,
-                             cudaStream_t stream) const {
-  const Node& node = graph_.nodes()[index];
-  std::vector<Activations16> in;
-  for (const ValueId id : reads(node)) in.push_back(activations(id, padded, plan, arena));
-  const Activations16 out = activations(node.output, padded, plan, arena);
-  std::visit(Launch{in, out, std::get_if<Convolution>(&prepared_[index]),
-                    std::get_if<DeviceBuffer>(&prepared_[index]), stream},
-             node.op);
-}
-
-void CudaEngine::launch(Size padded, const ArenaPlan& plan, std::byte* arena,
-                        cudaStream_t stream) const {
-  for (size_t i = 0; i < graph_.nodes().size(); ++i) launch_node(i, padded, plan, arena, stream);
+std::unique_ptr<Session> open_cuda_session(const CudaEngine& engine) {
+  return std::make_unique<CudaSession>(engine);
 }
 
 }  // namespace upres::cuda

@@ -49,24 +49,33 @@ struct Run {
 
   void operator()(const Conv2d& conv) const {
     const int reach = conv.kernel / 2;
-    for (int o = 0; o < out.channels; ++o) {
-      for (int y = 0; y < out.height; ++y) {
-        float* row = out.row(o, y);
-        std::fill(row, row + out.width, (*conv.biases)[size_t(o)]);
+    const int height = out.height / conv.shuffle;
+    std::vector<float> sums(size_t(out.width / conv.shuffle));
+    for (int o = 0; o < conv.out_channels; ++o) {
+      for (int y = 0; y < height; ++y) {
+        float* row = sums.data();
+        std::fill(sums.begin(), sums.end(), (*conv.biases)[size_t(o)]);
         const float* weight =
             conv.weights->data() + size_t(o) * size_t(in[0].channels * conv.kernel * conv.kernel);
         for (int c = 0; c < in[0].channels; ++c) {
           for (int dy = -reach; dy <= reach; ++dy) {
             for (int dx = -reach; dx <= reach; ++dx, ++weight) {
-              if (y + dy < 0 || y + dy >= out.height) continue;
-              add_shifted(row, in[0].row(c, (y + dy) / conv.enlarge), out.width, dx, *weight,
+              if (y + dy < 0 || y + dy >= height) continue;
+              add_shifted(row, in[0].row(c, (y + dy) / conv.enlarge), int(sums.size()), dx, *weight,
                           conv.enlarge);
             }
           }
         }
-        activate_row(conv.epilogue.activation, o, row, out.width);
-        for (size_t i = 0; i < conv.epilogue.addends.size(); ++i) {
-          add_shifted(row, in[1 + i].row(o, y), out.width, 0, conv.epilogue.addends[i].scale);
+        activate_row(conv.epilogue.activation, o, row, int(sums.size()));
+        store_shuffled(conv.shuffle, o, y, sums);
+      }
+    }
+    for (size_t i = 0; i < conv.epilogue.addends.size(); ++i) {
+      const Addend& addend = conv.epilogue.addends[i];
+      for (int c = 0; c < out.channels; ++c) {
+        for (int y = 0; y < out.height; ++y) {
+          add_shifted(out.row(c, y), in[1 + i].row(c, y / addend.enlarge), out.width, 0,
+                      addend.scale, addend.enlarge);
         }
       }
     }
@@ -110,6 +119,16 @@ struct Run {
   }
 
  private:
+  /// Puts a row of a convolution's output `o` where PixelShuffle would.
+  void store_shuffled(int factor, int o, int y, const std::vector<float>& row) const {
+    const int phase = o % (factor * factor);
+    float* to = out.row(o / (factor * factor), y * factor + phase / factor) + phase % factor;
+    for (const float value : row) {
+      *to = value;
+      to += factor;
+    }
+  }
+
   /// What Resize makes of in[0]'s pixels at `rows` and `columns`.
   float sample(int channel, const ResizeTaps& rows, const ResizeTaps& columns) const {
     float sum = 0;

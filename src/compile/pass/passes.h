@@ -16,6 +16,10 @@ void fuse_residual(Graph& graph);
 /// not exist.
 void fold_upsample(Graph& graph);
 
+/// conv → pixel shuffle by `factor` → plus the enlarged input, at the network's end, becomes one
+/// convolution that shuffles what it stores.
+void fuse_shuffle(Graph& graph, int factor);
+
 /// Gives the inputs of a concat neighbouring places in one wide storage, so that the concat
 /// vanishes. Only where every input begins at a multiple of `slice_alignment` channels and has a
 /// multiple of it.

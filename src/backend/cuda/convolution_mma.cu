@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Direct convolution by mma.sync m16n8k16, fp16 in and fp32 sums.
+// Direct convolution by mma.sync m16n8k16, fp16 in; sums in fp32, or in fp16 where that is asked
+// for.
 //
 // A block of four or eight warps makes 16 x 16 pixels of up to 64 output channels. Sixteen input
 // channels at a time, it brings the tile with its border and all weights of these channels into
@@ -20,8 +21,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "backend/cuda/activations.h"
-#include "backend/cuda/convolution_kernel.h"
+#include "backend/cuda/convolution_portable.h"
+#include "backend/cuda/pixels.cuh"
+#include "backend/cuda/ptx/mma_sync.cuh"
 #include "backend/cuda/runtime.h"
 
 namespace upres::cuda {
@@ -39,7 +41,9 @@ template <int kGroups>
 constexpr int kThreads = kWarps<kGroups> * 32;
 /// Blocks that shall fit on a multiprocessor at once: bounds their registers.
 template <int kGroups>
-constexpr int kBlocks = kGroups >= 3 ? 2 : kGroups == 2 ? 3 : 4;
+constexpr int kBlocks = kGroups >= 3   ? 2
+                        : kGroups == 2 ? 3
+                                       : 4;
 
 template <int kKernel>
 constexpr int kSide = kTile + kKernel - 1;  // of the tile with its border
@@ -48,41 +52,10 @@ constexpr int kPixelBytes = 2 * kSide<kKernel> * kSide<kKernel> * 16;
 template <int kKernel, int kGroups>
 constexpr int kStageBytes = kPixelBytes<kKernel> + kKernel * kKernel * kGroups * kGroupBytes;
 
-// One instruction a function --------------------------------------------------------------------
-
-/// 16 bytes from global to shared memory; zeros where `inside` is false.
-__device__ void copy_async(uint32_t to, const void* from, bool inside) {
-  const int bytes = inside ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
-}
-__device__ void commit_copies() {
-  asm volatile("cp.async.commit_group;");
-}
-template <int kPending>
-__device__ void wait_copies() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(kPending));
-}
-
-/// Four 8x8 matrices; lane l gives the address of row l % 8 of matrix l / 8.
-__device__ void load_matrices(uint32_t (&fragment)[4], uint32_t address) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(fragment[0]), "=r"(fragment[1]), "=r"(fragment[2]), "=r"(fragment[3])
-               : "r"(address));
-}
-
-/// sums += A (16 pixels x 16 inputs) * B (16 inputs x 8 outputs).
-__device__ void multiply_add(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
 // Load -------------------------------------------------------------------------------------------
 
-/// Where this thread's share of a tile's pixels lies, in 16 bytes from the input's beginning: the
-/// same for all channels, and dear to compute.
+/// Where this thread's share of a tile's pixels lies, in 16 bytes from a group's first pixel: the
+/// same for all groups, and dear to compute.
 template <int kKernel, int kGroups>
 struct PixelLoads {
   static constexpr int kStep = kThreads<kGroups>;
@@ -98,13 +71,22 @@ struct PixelLoads {
       const int pixel = index / 2;
       const int x = x0 + pixel % kSide<kKernel> - kKernel / 2;
       const int y = y0 + pixel / kSide<kKernel> - kKernel / 2;
-      const bool inside = x >= 0 && x < args.width && y >= 0 && y < args.height;
-      const uint32_t from = args.enlarge == 1 ? y * args.in_width + x
-                                              : y / args.enlarge * args.in_width + x / args.enlarge;
-      offsets[i] = inside ? from * uint32_t(args.in_stride / 8) + index % 2 : kOutside;
+      const Activations& in = args.in;
+      const bool inside =
+          x >= 0 && x < in.width * args.enlarge && y >= 0 && y < in.height * args.enlarge;
+      const uint32_t from = args.enlarge == 1
+                                ? (y - in.first_row) * in.width + x
+                                : (y / args.enlarge - in.first_row) * in.width + x / args.enlarge;
+      offsets[i] = inside ? from * uint32_t(in.block / 8) + index % 2 : kOutside;
     }
   }
 };
+
+/// A group's channels of the first pixel that is there.
+__device__ __half* first_of(const Activations& value, int group) {
+  return reinterpret_cast<__half*>(value.data) + group * kGroup / value.block * value.block_stride +
+         group * kGroup % value.block;
+}
 
 /// Starts to bring 16 input channels and their weights into a stage.
 template <int kKernel, int kGroups>
@@ -113,7 +95,7 @@ __device__ void load_stage(const ConvolutionArguments& args,
                            int in_group) {
   using Loads = PixelLoads<kKernel, kGroups>;
   constexpr int kStep = Loads::kStep;
-  const auto* in = reinterpret_cast<const uint4*>(args.in) + in_group * (kGroup / 8);
+  const auto* in = reinterpret_cast<const uint4*>(first_of(args.in, in_group));
   const uint32_t pixels = stage + (threadIdx.x % 2 * Loads::kPixels + threadIdx.x / 2) * 16;
 #pragma unroll
   for (int i = 0; i < Loads::kCount; ++i) {
@@ -121,26 +103,32 @@ __device__ void load_stage(const ConvolutionArguments& args,
         (i + 1) * kStep <= 2 * Loads::kPixels || i * kStep + int(threadIdx.x) < 2 * Loads::kPixels;
     const bool inside = loads.offsets[i] != Loads::kOutside;
     if (needed) {
-      copy_async(pixels + i * (kStep / 2) * 16, in + (inside ? loads.offsets[i] : 0), inside);
+      ptx::copy_async(pixels + i * (kStep / 2) * 16, in + (inside ? loads.offsets[i] : 0), inside);
     }
   }
   constexpr int kVectors = kKernel * kKernel * kGroups * 32;
-  const uint4* weights =
-      args.weights + (ptrdiff_t(blockIdx.z) * args.in_groups + in_group) * kVectors + threadIdx.x;
+  const uint4* weights = static_cast<const uint4*>(args.weights) +
+                         (ptrdiff_t(blockIdx.z) * args.in_groups + in_group) * kVectors +
+                         threadIdx.x;
   const uint32_t to = stage + kPixelBytes<kKernel> + threadIdx.x * 16;
 #pragma unroll
   for (int i = 0; i < kVectors; i += kStep) {
     if (i + kStep <= kVectors || i + int(threadIdx.x) < kVectors) {
-      copy_async(to + i * 16, weights + i, true);
+      ptx::copy_async(to + i * 16, weights + i, true);
     }
   }
-  commit_copies();
+  ptx::commit_copies();
 }
 
 // Compute ----------------------------------------------------------------------------------------
 
-template <int kKernel, int kGroups>
-__device__ void multiply_stage(float (&sums)[kWarpRows<kGroups>][kGroups][2][4], uint32_t stage,
+/// What a lane sums of eight outputs: two neighbouring ones of a pixel, then of the pixel eight
+/// further on.
+using SinglePrecision = float[4];
+using HalfPrecision = uint32_t[2];
+
+template <int kKernel, int kGroups, typename Sums>
+__device__ void multiply_stage(Sums (&sums)[kWarpRows<kGroups>][kGroups][2], uint32_t stage,
                                const std::byte* stage_memory) {
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
@@ -154,15 +142,15 @@ __device__ void multiply_stage(float (&sums)[kWarpRows<kGroups>][kGroups][2][4],
     uint32_t a[kWarpRows<kGroups>][4];
 #pragma unroll
     for (int row = 0; row < kWarpRows<kGroups>; ++row) {
-      load_matrices(a[row], pixels + (row * kSide<kKernel> + shift) * 16);
+      ptx::load_matrices(a[row], pixels + (row * kSide<kKernel> + shift) * 16);
     }
 #pragma unroll
     for (int group = 0; group < kGroups; ++group) {
       const uint4 b = weights[(tap * kGroups + group) * 32];
 #pragma unroll
       for (int row = 0; row < kWarpRows<kGroups>; ++row) {
-        multiply_add(sums[row][group][0], a[row], b.x, b.y);
-        multiply_add(sums[row][group][1], a[row], b.z, b.w);
+        ptx::multiply_add(sums[row][group][0], a[row], b.x, b.y);
+        ptx::multiply_add(sums[row][group][1], a[row], b.z, b.w);
       }
     }
   }
@@ -170,75 +158,120 @@ __device__ void multiply_stage(float (&sums)[kWarpRows<kGroups>][kGroups][2][4],
 
 // Epilogue ---------------------------------------------------------------------------------------
 
+__device__ float2 pair_of(const SinglePrecision& sums, int pixel) {
+  return {sums[2 * pixel], sums[2 * pixel + 1]};
+}
+__device__ float2 pair_of(const HalfPrecision& sums, int pixel) {
+  return __half22float2(reinterpret_cast<const __half2&>(sums[pixel]));
+}
+
+__device__ float activated(float value, float slope) {
+  return value > 0 ? value : value * slope;
+}
+
+/// Four neighbouring outputs of a pixel, from `channel` on, after bias and activation. `pixel`: 0
+/// or 1 of the lane's.
+template <typename Sums>
+__device__ void begin(const ConvolutionArguments& args, const Sums (&sums)[2], int pixel,
+                      int channel, float (&values)[4]) {
+  const float4 bias = *reinterpret_cast<const float4*>(args.biases + channel);
+  const float4 slope = *reinterpret_cast<const float4*>(args.slopes + channel);
+  const float2 low = pair_of(sums[0], pixel);
+  const float2 high = pair_of(sums[1], pixel);
+  values[0] = activated(low.x + bias.x, slope.x);
+  values[1] = activated(low.y + bias.y, slope.y);
+  values[2] = activated(high.x + bias.z, slope.z);
+  values[3] = activated(high.y + bias.w, slope.w);
+}
+
 union FourHalves {
   uint2 bits;
   __half2 pairs[2];
 };
 
-/// Stores four neighbouring channels of a pixel.
-__device__ void finish(const ConvolutionArguments& args, float4 sums, int x, int y, int channel) {
-  if (x >= args.width || y >= args.height) return;
-  const float4 bias = *reinterpret_cast<const float4*>(args.biases + channel);
-  const float4 slope =
-      *reinterpret_cast<const float4*>(args.biases + args.out_groups * kGroup + channel);
-  const auto activate = [](float value, float factor) {
-    return value > 0 ? value : value * factor;
-  };
-  float4 value = {activate(sums.x + bias.x, slope.x), activate(sums.y + bias.y, slope.y),
-                  activate(sums.z + bias.z, slope.z), activate(sums.w + bias.w, slope.w)};
-  const ptrdiff_t pixel = ptrdiff_t(y) * args.width + x;
+__device__ void store_activations(const ConvolutionArguments& args, float (&values)[4], int x,
+                                  int y, int channel) {
 #pragma unroll
   for (int i = 0; i < kMostAddends; ++i) {
     if (i >= args.addend_count) break;
     FourHalves addend;
     addend.bits =
-        *reinterpret_cast<const uint2*>(args.addends[i] + pixel * args.addend_strides[i] + channel);
+        *reinterpret_cast<const uint2*>(pointer_to<__half>(args.addends[i], x, y, channel));
     const float2 low = __half22float2(addend.pairs[0]);
     const float2 high = __half22float2(addend.pairs[1]);
-    value.x += args.addend_scales[i] * low.x;
-    value.y += args.addend_scales[i] * low.y;
-    value.z += args.addend_scales[i] * high.x;
-    value.w += args.addend_scales[i] * high.y;
+    values[0] += args.addend_scales[i] * low.x;
+    values[1] += args.addend_scales[i] * low.y;
+    values[2] += args.addend_scales[i] * high.x;
+    values[3] += args.addend_scales[i] * high.y;
   }
   FourHalves result;
-  result.pairs[0] = __floats2half2_rn(value.x, value.y);
-  result.pairs[1] = __floats2half2_rn(value.z, value.w);
-  *reinterpret_cast<uint2*>(args.out + pixel * args.out_stride + channel) = result.bits;
+  result.pairs[0] = __floats2half2_rn(values[0], values[1]);
+  result.pairs[1] = __floats2half2_rn(values[2], values[3]);
+  *reinterpret_cast<uint2*>(pointer_to<__half>(args.out, x, y, channel)) = result.bits;
 }
 
-template <int kKernel, int kGroups>
+/// A lane has of a pixel's 48 outputs those of one row of the 4 x 4 pixels that they are shuffled
+/// to: see pixel_shuffle.
+__device__ void store_shuffled(const ConvolutionArguments& args, float (&colours)[3][4], int x,
+                               int y) {
+  const __half* base = pointer_to<__half>(args.base, x, y, 0);
+  float values[12];
+#pragma unroll
+  for (int i = 0; i < 12; ++i) values[i] = colours[i % 3][i / 3] + __half2float(base[i % 3]);
+  if (!store_four_pixels(args.samples, 4 * x, 4 * y + int(threadIdx.x) % 4, values)) {
+    *args.not_finite = 1;
+  }
+}
+
+/// Stores one pixel of a lane: its four outputs of every group.
+template <int kGroups, typename Sums>
+__device__ void finish(const ConvolutionArguments& args, const Sums (&sums)[kGroups][2], int pixel,
+                       int x, int y) {
+  const int quarter = int(threadIdx.x) % 4;
+  if (x >= args.in.width * args.enlarge || y >= args.out.first_row + args.out.rows) return;
+  float values[kGroups][4];
+#pragma unroll
+  for (int group = 0; group < kGroups; ++group) {
+    const int channel = (int(blockIdx.z) * kGroups + group) * kGroup + quarter * 4;
+    begin(args, sums[group], pixel, channel, values[group]);
+    if (args.sink == Sink::activations && channel < args.out_groups * kGroup) {
+      store_activations(args, values[group], x, y, channel);
+    }
+  }
+  if (kGroups == 1 && args.sink == Sink::samples && quarter == 0) {
+    if (!store_samples(args.samples, x, y, 0, 3, values[0])) *args.not_finite = 1;
+  }
+  if constexpr (kGroups == 3) {
+    if (args.sink == Sink::shuffled_samples) store_shuffled(args, values, x, y);
+  }
+}
+
+template <int kKernel, int kGroups, typename Sums>
 __global__ void __launch_bounds__(kThreads<kGroups>, kBlocks<kGroups>)
     convolve(const ConvolutionArguments args) {
   extern __shared__ __align__(128) std::byte memory[];
   const auto shared = uint32_t(__cvta_generic_to_shared(memory));
   constexpr int kStage = kStageBytes<kKernel, kGroups>;
   const int x0 = blockIdx.x * kTile;
-  const int y0 = blockIdx.y * kTile;
-  float sums[kWarpRows<kGroups>][kGroups][2][4] = {};
+  const int y0 = args.out.first_row + blockIdx.y * kTile;
+  Sums sums[kWarpRows<kGroups>][kGroups][2] = {};
   const PixelLoads<kKernel, kGroups> loads(args, x0, y0);
   load_stage<kKernel, kGroups>(args, loads, shared, 0);
   for (int in_group = 0; in_group < args.in_groups; ++in_group) {
     const int stage = in_group % 2 * kStage;
-    wait_copies<0>();
+    ptx::wait_copies<0>();
     __syncthreads();  // the stage is whole, and nobody reads the other one any more
     if (in_group + 1 < args.in_groups) {
       load_stage<kKernel, kGroups>(args, loads, shared + (kStage - stage), in_group + 1);
     }
     multiply_stage<kKernel, kGroups>(sums, shared + stage, memory + stage);
   }
-  const int lane = threadIdx.x % 32;
+  const int x = x0 + threadIdx.x % 32 / 4;
   const int y = y0 + threadIdx.x / 32 * kWarpRows<kGroups>;
 #pragma unroll
-  for (int group = 0; group < kGroups; ++group) {
-    const int out_group = blockIdx.z * kGroups + group;
-    if (out_group >= args.out_groups) break;
-    const int channel = out_group * kGroup + lane % 4 * 4;
-#pragma unroll
-    for (int row = 0; row < kWarpRows<kGroups>; ++row) {
-      const auto& s = sums[row][group];
-      finish(args, {s[0][0], s[0][1], s[1][0], s[1][1]}, x0 + lane / 4, y + row, channel);
-      finish(args, {s[0][2], s[0][3], s[1][2], s[1][3]}, x0 + lane / 4 + 8, y + row, channel);
-    }
+  for (int row = 0; row < kWarpRows<kGroups>; ++row) {
+    finish<kGroups>(args, sums[row], 0, x, y + row);
+    finish<kGroups>(args, sums[row], 1, x + 8, y + row);
   }
 }
 
@@ -250,12 +283,17 @@ struct Variant {
   int threads;
   int shared_bytes;
   void (*run)(ConvolutionArguments);
+  void (*run_fast)(ConvolutionArguments);  ///< sums in half precision
 };
 
 template <int kKernel, int kGroups>
 constexpr Variant variant() {
-  return {kKernel, kGroups, kThreads<kGroups>, 2 * kStageBytes<kKernel, kGroups>,
-          convolve<kKernel, kGroups>};
+  return {kKernel,
+          kGroups,
+          kThreads<kGroups>,
+          2 * kStageBytes<kKernel, kGroups>,
+          convolve<kKernel, kGroups, SinglePrecision>,
+          convolve<kKernel, kGroups, HalfPrecision>};
 }
 
 /// Within the 99 KiB of shared memory that GeForce's blocks have.
@@ -272,22 +310,25 @@ const Variant* find_variant(int kernel, int groups) {
 
 }  // namespace
 
-bool prepare_convolution(int kernel, int tile_groups) {
+bool prepare_portable(int kernel, int tile_groups) {
   const Variant* variant = find_variant(kernel, tile_groups);
   if (!variant) return false;
-  check(cudaFuncSetAttribute(reinterpret_cast<const void*>(variant->run),
-                             cudaFuncAttributeMaxDynamicSharedMemorySize, variant->shared_bytes),
-        "preparing a convolution");
+  for (const auto run : {variant->run, variant->run_fast}) {
+    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(run),
+                               cudaFuncAttributeMaxDynamicSharedMemorySize, variant->shared_bytes),
+          "preparing a convolution");
+  }
   return true;
 }
 
-void launch_convolution(int kernel, int tile_groups, const ConvolutionArguments& args,
-                        cudaStream_t stream) {
+void launch_portable(int kernel, int tile_groups, bool fast, const ConvolutionArguments& args,
+                     cudaStream_t stream) {
   const Variant* variant = find_variant(kernel, tile_groups);
   const auto tiles = [](int length, int side) { return unsigned((length + side - 1) / side); };
-  const dim3 grid(tiles(args.width, kTile), tiles(args.height, kTile),
+  const dim3 grid(tiles(args.in.width * args.enlarge, kTile), tiles(args.out.rows, kTile),
                   tiles(args.out_groups, tile_groups));
-  variant->run<<<grid, variant->threads, size_t(variant->shared_bytes), stream>>>(args);
+  const auto run = fast ? variant->run_fast : variant->run;
+  run<<<grid, variant->threads, size_t(variant->shared_bytes), stream>>>(args);
   check(cudaGetLastError(), "starting a convolution");
 }
 

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the convolution kernels of all families are given, and where their results go.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "backend/cuda/activations.h"
+#include "backend/cuda/pixels.h"
+
+namespace upres::cuda {
+
+constexpr int kMostAddends = 3;
+
+/// Where the result of a convolution goes.
+enum class Sink {
+  activations,
+  samples,           ///< the three outputs are the network's result
+  shuffled_samples,  ///< 48 outputs are, shuffled by 4 and added to `base`, enlarged by 4
+};
+
+struct ConvolutionArguments {
+  Sink sink;
+  Activations in;  ///< of which every pixel counts enlarge x enlarge times
+  int enlarge;
+  Activations out;      ///< all its rows are made; where samples are, only these count
+  const void* weights;  ///< packed for the family
+  const float* biases;  ///< one an output channel, and zeros to a multiple of 64
+  const float* slopes;  ///< of the activation, alike
+  int in_groups, out_groups;
+  int addend_count;
+  Activations addends[kMostAddends];
+  float addend_scales[kMostAddends];
+  Packed samples;   ///< of three components
+  int* not_finite;  ///< becomes 1 where a sample is not a number, or infinite
+  Activations base;
+};
+
+}  // namespace upres::cuda

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network on the GPU: its weights, and what has to be launched for a picture of some size.
+//
+// A network's tail works on pictures that are larger than what the rest works on: four times the
+// side, sixteen times the memory. So it runs in bands of rows, each from the body's result to the
+// picture's samples, and its values are never there whole.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <variant>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cuda/activations.h"
+#include "backend/cuda/convolution.h"
+#include "backend/cuda/pixels.h"
+#include "backend/cuda/runtime.h"
+#include "graph/arena.h"
+#include "graph/footprint.h"
+
+namespace upres::cuda {
+
+/// How a network runs for one size of picture.
+struct Layout {
+  Size padded;
+  ArenaPlan arena;
+  size_t first_banded;  ///< this node and all after it run once a band
+  /// For every band the rows of each value, by ValueId, that are made in it.
+  std::vector<std::vector<Interval>> bands;
+};
+
+/// A picture on its way through a network, all of it in the GPU's memory.
+struct Work {
+  Packed src;
+  Packed dst;              ///< the whole result, padding included
+  std::byte* gray_floats;  ///< where dst is gray: memory for its three floats a pixel
+  std::byte* arena;
+  int* not_finite;  ///< becomes 1 where a result is not a number, or infinite
+};
+
+class CudaEngine : public Engine {
+ public:
+  /// `precision` is not automatic.
+  CudaEngine(const Graph& graph, const DeviceOptions& options, Precision precision);
+
+  std::unique_ptr<Session> open() const override;
+  size_t bytes_needed(Size read) const override;
+
+  /// Makes the engine's GPU that of the calling thread.
+  void use_gpu() const;
+  const Graph& graph() const { return graph_; }
+  const DeviceOptions& options() const { return options_; }
+  Precision precision() const { return precision_; }
+  Layout plan(Size read) const;
+  /// Puts the network into the stream, from samples to samples.
+  void launch(const Layout& layout, const Work& work, cudaStream_t stream) const;
+  /// Puts one operator there, for one band where it runs in bands.
+  void launch_node(size_t node, const Layout& layout, size_t band, const Work& work,
+                   cudaStream_t stream) const;
+  /// The same network in single precision; made when it is first asked for. Null where this one is.
+  const CudaEngine* in_single_precision() const;
+
+ private:
+  /// What an operator needs on the GPU: a packed convolution, slopes or a table of taps.
+  using Prepared = std::variant<std::monostate, Convolution, DeviceBuffer>;
+
+  Sink sink_of(const Node& node) const;
+  size_t bytes_of(ValueId storage, const Layout& layout) const;
+  std::vector<std::vector<Interval>> cut(size_t first_banded, Size padded, int count) const;
+  Activations activations(ValueId id, const Layout& layout, size_t band, std::byte* arena) const;
+
+  Graph graph_;
+  DeviceOptions options_;
+  Precision precision_;
+  Element element_;
+  int alignment_;
+  size_t first_banded_;
+  std::vector<Prepared> prepared_;  ///< by node
+  mutable std::once_flag made_single_;
+  mutable std::unique_ptr<CudaEngine> single_;
+};
+
+}  // namespace upres::cuda
