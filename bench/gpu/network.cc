@@ -58,7 +58,7 @@ int run(const std::string& path, Size size) {
   const Model model = load_model(path);
   const auto device = open_device("cuda", {});
   const Graph graph = optimise(model.network.graph, device->capabilities());
-  const CudaEngine engine(graph, {});
+  const CudaEngine engine(graph, {}, Precision::fp16);
   const ArenaPlan plan = engine.plan_arena(engine.padded(size));
   const DeviceBuffer arena(plan.size_bytes);
   const Stream stream = make_stream();

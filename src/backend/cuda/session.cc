@@ -231,8 +231,13 @@ struct Launch {
 
 }  // namespace
 
-CudaEngine::CudaEngine(const Graph& graph, const DeviceOptions& options)
+CudaEngine::CudaEngine(const Graph& graph, const DeviceOptions& options, Precision precision)
     : graph_(graph), options_(options), alignment_(footprint(graph).alignment) {
+  // The one place where a precision without kernels is refused: it goes when they come.
+  if (precision != Precision::fp16) {
+    fail(ErrorCode::usage, "this build has no {} kernels for GPUs; leave the precision out",
+         name(precision));
+  }
   use_gpu();
   for (Node& node : graph_.nodes()) {
     if (auto* conv = std::get_if<Conv2d>(&node.op)) {

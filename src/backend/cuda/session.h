@@ -19,7 +19,7 @@ namespace upres::cuda {
 
 class CudaEngine : public Engine {
  public:
-  CudaEngine(const Graph& graph, const DeviceOptions& options);
+  CudaEngine(const Graph& graph, const DeviceOptions& options, Precision precision);
 
   std::unique_ptr<Session> open() const override;
   size_t bytes_needed(Size read) const override;

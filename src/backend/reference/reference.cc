@@ -189,9 +189,9 @@ void ReferenceProgram::run(size_t index, std::byte* arena) {
   std::visit(Run{in, planes(node.output)}, node.op);
 }
 
-class ReferenceDevice : public Device {
+class ReferenceDevice : public HostDevice {
  public:
-  explicit ReferenceDevice(const DeviceOptions& options) : options_(options) {
+  explicit ReferenceDevice(const DeviceOptions& options) : HostDevice(options) {
     options_.threads = 1;
   }
 
@@ -199,15 +199,11 @@ class ReferenceDevice : public Device {
   Capabilities capabilities() const override {
     return {.fused_epilogue = true, .slice_alignment = 1};
   }
-  size_t memory_available(size_t host_bytes) const override {
-    return upres::memory_available(options_, host_bytes);
-  }
-  std::unique_ptr<Engine> load(const Graph& graph) const override {
+
+ protected:
+  std::unique_ptr<Engine> load_as(const Graph& graph, Precision) const override {
     return std::make_unique<ReferenceEngine>(graph, options_);
   }
-
- private:
-  DeviceOptions options_;
 };
 
 }  // namespace
