@@ -16,6 +16,8 @@ if(NOT UPRES_NVCC OR NOT UPRES_CUDART OR NOT UPRES_CUDA_INCLUDE)
   return()
 endif()
 
+set(UPRES_CUDA_FOUND ON)
+
 # Ampere, its GeForce, Ada, Hopper, Blackwell's GeForce; PTX of the first for what comes later.
 set(UPRES_CUDA_ARCHITECTURES 80 86 89 90 120 CACHE STRING "Compute capabilities to compile for")
 set(architectures -gencode=arch=compute_80,code=compute_80)
@@ -48,7 +50,7 @@ if(90 IN_LIST UPRES_CUDA_ARCHITECTURES)
   target_compile_definitions(backend PRIVATE UPRES_WITH_SM90)
 endif()
 target_sources(backend PRIVATE
-  src/backend/cuda/convolution.cc src/backend/cuda/cuda.cc src/backend/cuda/engine.cc
+  src/backend/cuda/convolution.cc src/backend/cuda/cuda.cc src/backend/cuda/engine.cc src/backend/cuda/layout.cc
   src/backend/cuda/runtime.cc src/backend/cuda/session.cc)
 target_include_directories(backend SYSTEM PRIVATE ${UPRES_CUDA_INCLUDE})
 target_compile_definitions(backend PRIVATE UPRES_WITH_CUDA)

@@ -29,6 +29,9 @@ Command add_convert_command(CLI::App& program);
 /// upres models: lists models; upres models fetch NAME|URL: downloads one.
 Command add_models_command(CLI::App& program);
 
+/// upres verify MODEL [PICTURE]: holds a device's results to the reference's.
+Command add_verify_command(CLI::App& program);
+
 /// upres doctor: what the machine and this build have, and what will be used.
 Command add_doctor_command(CLI::App& program);
 

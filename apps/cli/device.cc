@@ -6,12 +6,15 @@
 #include <optional>
 
 #include "base/error.h"
+#include "parse.h"
 
 namespace upres {
 namespace {
 
 constexpr const char* kGroup = "Device";
 constexpr const char* kGpuBackend = "cuda";
+constexpr Precision kPrecisions[] = {Precision::automatic, Precision::fp16, Precision::fp16_fast,
+                                     Precision::fp32};
 
 /// An option that was given, and the backend it asks for: "gpu" for any GPU.
 struct Wish {
@@ -63,7 +66,49 @@ std::unique_ptr<Device> open_gpu(const DeviceChoice& choice, const std::string& 
          option);
   }
   const int gpu = choice.gpus.empty() ? gpu_number(choice.device).value_or(0) : choice.gpus.front();
-  return open_device(kGpuBackend, {.threads = choice.threads, .gpu = gpu});
+  return open_device(kGpuBackend,
+                     {.threads = choice.threads, .memory_limit = choice.max_vram, .gpu = gpu});
+}
+
+std::unique_ptr<Device> open_processor(const DeviceChoice& choice, const Wish& wish) {
+  if (choice.max_vram > 0) {
+    fail(ErrorCode::usage,
+         "--max-vram is for GPUs, and {} asks for none; leave one of them out, or use --max-memory",
+         wish.option);
+  }
+  return open_device(wish.backend, {.threads = choice.threads});
+}
+
+/// The first backend that the machine can run. --max-vram limits a GPU; without one it holds as it
+/// is.
+std::unique_ptr<Device> open_first(const DeviceChoice& choice) {
+  DeviceOptions options{.threads = choice.threads};
+  for (const BackendInfo& backend : backends()) {
+    if (!backend.can_run) continue;
+    if (backend.name == kGpuBackend) options.memory_limit = choice.max_vram;
+    break;
+  }
+  return open_device("auto", options);
+}
+
+std::unique_ptr<Device> open_wanted(const DeviceChoice& choice) {
+  const std::vector<Wish> all = wishes(choice);
+  if (all.empty()) return open_first(choice);
+  const Wish& first = all.front();
+  for (const Wish& other : all) {
+    if (other.backend != first.backend) {
+      fail(ErrorCode::usage, "{} and {} contradict each other; give one of them", first.option,
+           other.option);
+    }
+  }
+  return first.backend == "gpu" ? open_gpu(choice, first.option) : open_processor(choice, first);
+}
+
+Precision parse_precision(const std::string& text) {
+  for (const Precision precision : kPrecisions) {
+    if (name(precision) == text) return precision;
+  }
+  refuse("--precision", text, "is not auto, fp16, fp16-fast or fp32");
 }
 
 }  // namespace
@@ -87,20 +132,24 @@ void add_device_options(CLI::App& command, DeviceChoice& choice) {
       ->option_text("N")
       ->check(CLI::Range(1, 1024))
       ->group(kGroup);
+  command
+      .add_option_function<std::string>(
+          "--precision", [&](const std::string& text) { choice.precision = parse_precision(text); },
+          "What the network computes in (default: fp16 on GPUs, else fp32)")
+      ->option_text("auto|fp16|fp16-fast|fp32")
+      ->group(kGroup);
+  command
+      .add_option("--max-vram", choice.max_vram,
+                  "Of a GPU's memory, as in 2G (default: what is free)")
+      ->option_text("SIZE")
+      ->transform(CLI::AsSizeValue(false))
+      ->group(kGroup);
 }
 
 std::unique_ptr<Device> open_device(const DeviceChoice& choice) {
-  const std::vector<Wish> all = wishes(choice);
-  if (all.empty()) return open_device("auto", {.threads = choice.threads});
-  const Wish& first = all.front();
-  for (const Wish& other : all) {
-    if (other.backend != first.backend) {
-      fail(ErrorCode::usage, "{} and {} contradict each other; give one of them", first.option,
-           other.option);
-    }
-  }
-  if (first.backend == "gpu") return open_gpu(choice, first.option);
-  return open_device(first.backend, {.threads = choice.threads});
+  auto device = open_wanted(choice);
+  device->chosen(choice.precision);
+  return device;
 }
 
 }  // namespace upres

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options that choose what runs the network.
+// The options that choose what runs the network, and in which numbers.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -16,13 +16,16 @@ struct DeviceChoice {
   std::vector<int> gpus;        ///< -1: none, the processor
   std::string device = "auto";  ///< a backend or a GPU
   int threads = 0;              ///< 0: one per processor
+  Precision precision = Precision::automatic;
+  size_t max_vram = 0;  ///< bytes of a GPU's memory; 0: what is free
 };
 
-/// Adds -b, -g, --device and -j. `choice` must live until the command line is parsed.
+/// Adds -b, -g, --device, -j, --precision and --max-vram. `choice` must live until the command line
+/// is parsed.
 void add_device_options(CLI::App& command, DeviceChoice& choice);
 
-/// Opens what was chosen. Error{usage} when the options contradict each other, Error{device} when
-/// there is no such GPU.
+/// Opens what was chosen. Error{usage} when the options contradict each other or the device has no
+/// such precision, Error{device} when there is no such GPU.
 std::unique_ptr<Device> open_device(const DeviceChoice& choice);
 
 }  // namespace upres

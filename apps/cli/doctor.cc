@@ -155,7 +155,8 @@ int run(const DoctorOptions& options) {
   line("reads", formats.read);
   if (!formats.missing.empty()) line("not here", formats.missing);
   line("models", models_and_places(model_folders(options.models)));
-  line("will use", device->name() + ": the first backend of this build that the machine can run");
+  line("will use", fmt::format("{}, {}: the first backend of this build that the machine can run",
+                               device->name(), name(device->chosen(Precision::automatic))));
   write_to_stdout(text);
   return 0;
 }

@@ -12,42 +12,14 @@
 #include "command.h"
 #include "image_run.h"
 #include "model_folders.h"
+#include "parse.h"
 
 namespace upres {
 namespace {
 
-[[noreturn]] void refuse(const char* option, std::string_view text, const char* why) {
-  throw CLI::ValidationError(option, fmt::format("{} {}", text, why));
-}
-
-std::optional<int64_t> whole_number(std::string_view text) {
-  int64_t number = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return number;
-}
-
-std::optional<int> side(std::string_view text) {
-  const auto pixels = whole_number(text);
-  if (!pixels || *pixels < 1 || *pixels > kMaxSide) return std::nullopt;
-  return int(*pixels);
-}
-
 OutputSize parse_scale(double scale) {
   if (std::isfinite(scale) && scale > 0) return {.rule = OutputSize::Rule::scale, .scale = scale};
   refuse("--scale", fmt::format("{}", scale), "is not a positive factor");
-}
-
-/// "800x600".
-Size parse_size(const char* option, const std::string& text) {
-  const size_t by = text.find('x');
-  if (by != std::string::npos) {
-    const auto width = side(std::string_view(text).substr(0, by));
-    const auto height = side(std::string_view(text).substr(by + 1));
-    if (width && height) return {*width, *height};
-  }
-  refuse(option, text, "is not a size such as 800x600");
 }
 
 std::optional<int> parse_tile(const std::string& text) {
@@ -140,7 +112,7 @@ void add_result_options(CLI::App& command, ImageOptions& options) {
       add<std::string>(
           command, "--width", "N", kGroup, "Pixels; the height in proportion",
           [](const std::string& text) {
-            const auto width = side(text);
+            const auto width = parse_side(text);
             if (!width) refuse("--width", text, "is not a number of pixels");
             return OutputSize{.rule = OutputSize::Rule::width, .size = {*width, 0}};
           },
@@ -148,7 +120,7 @@ void add_result_options(CLI::App& command, ImageOptions& options) {
       add<std::string>(
           command, "--height", "N", kGroup, "Pixels; the width in proportion",
           [](const std::string& text) {
-            const auto height = side(text);
+            const auto height = parse_side(text);
             if (!height) refuse("--height", text, "is not a number of pixels");
             return OutputSize{.rule = OutputSize::Rule::height, .size = {0, *height}};
           },
@@ -214,7 +186,7 @@ void add_network_options(CLI::App& command, ImageOptions& options) {
       ->group("Tiles");
   command
       .add_option("--max-memory", options.tiles.memory_limit,
-                  "What upres may take, as in 2G (default: what is free)")
+                  "Of the machine's memory, as in 2G (default: what is free)")
       ->option_text("SIZE")
       ->transform(CLI::AsSizeValue(false))
       ->group("Tiles");

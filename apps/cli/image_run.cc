@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <chrono>
 #include <deque>
 #include <future>
 #include <memory>
@@ -22,6 +21,7 @@
 #include "model/model.h"
 #include "model_folders.h"
 #include "report.h"
+#include "stopwatch.h"
 
 namespace upres {
 namespace {
@@ -41,18 +41,6 @@ void return_freed_rows() {
   mallopt(M_MMAP_THRESHOLD, 256 << 10);
 }
 
-class Stopwatch {
- public:
-  /// Seconds since the last call, or since it was made.
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    return std::chrono::duration<double>(now - std::exchange(start_, now)).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
 Model load(const fs::path& path, const std::optional<Share<fs::path>>& other) {
   return other ? load_blended_model(path, other->model, other->weight) : load_model(path);
 }
@@ -63,7 +51,7 @@ struct Loaded {
       : path(find_model(options.model, model_folders(options.models))),
         other(other_model(options.blend, path, model_folders(options.models))),
         model(load(path, other)),
-        engine(compile(model.network.graph, device)),
+        engine(compile(model.network.graph, device, options.device.precision)),
         upscaler(device, *engine, model.network.graph, options.tiles) {}
 
   fs::path path;
@@ -108,6 +96,7 @@ struct Pending {
   FrameInfo result;
   std::unique_ptr<ImageWriter> writer;
   size_t bytes = 0;
+  TileCount tiles;
   PictureTimes times;
 };
 
@@ -192,6 +181,7 @@ class ImageRun {
                     .scale = loaded.model.network.graph.scale(),
                     .halo = footprint(loaded.model.network.graph).halo,
                     .device = device.name(),
+                    .precision = device.chosen(options_.device.precision),
                     .seconds = seconds});
     if (loaded.other) {
       report_.detail(
@@ -247,6 +237,7 @@ class ImageRun {
     report_.begun(task, info, result);
 
     Stopwatch watch;
+    TileCount tiles;
     const ImageTarget target{.path = task.output,
                              .format = task.format,
                              .existing = existing_,
@@ -259,9 +250,11 @@ class ImageRun {
           .progress = [&](const Progress& done) { report_.progress(task, done, meter); },
           .planned = [&](const TileGrid& grid) { tell(grid); },
           .notice = [&](const std::string& sentence) { report_.notice(sentence); }};
-      upscaler.run(*opened.rows, opened.constant_alpha, *writer, options_.upscale, events, stop_);
+      tiles = upscaler.run(*opened.rows, opened.constant_alpha, *writer, options_.upscale, events,
+                           stop_);
     }
-    pending_.push_back({task, result, std::move(writer), bytes, {.upscaling_s = watch.lap()}});
+    pending_.push_back(
+        {task, result, std::move(writer), bytes, tiles, {.upscaling_s = watch.lap()}});
   }
 
   void tell(const TileGrid& grid) {
@@ -301,7 +294,7 @@ class ImageRun {
       oldest.writer->finish();
       oldest.times.writing_s = watch.lap();
       ++done_;
-      report_.done(oldest.task, oldest.result, oldest.times);
+      report_.done(oldest.task, oldest.result, oldest.tiles, oldest.times);
     });
   }
 

@@ -20,6 +20,7 @@ constexpr std::pair<int, const char*> kExitCodes[] = {
     {int(ErrorCode::output), "the output cannot be written, or cannot hold the result"},
     {int(ErrorCode::memory), "not enough memory"},
     {int(ErrorCode::device), "device or driver"},
+    {int(ErrorCode::network), "a server cannot be reached, or does not give what it was asked for"},
     {int(ErrorCode::interrupted), "interrupted"}};
 
 constexpr std::pair<const char*, const char*> kExamples[] = {
@@ -29,7 +30,8 @@ constexpr std::pair<const char*, const char*> kExamples[] = {
     {"upres image -r scans -o large --json",
      "A folder with all below it, told to a program as JSON."},
     {"upres image anime.png -n realesr-animevideov3.pth -s 2",
-     "A model file of your own, and half its own scale."}};
+     "A model file of your own, and half its own scale."},
+    {"upres verify realesr-animevideov3.pth", "Whether the device computes it as it should."}};
 
 /// Text in which nothing is taken for a command of man(7).
 std::string escaped(const std::string& text) {

@@ -36,11 +36,12 @@ void Report::loaded(const LoadedFacts& facts) {
          {"architecture", facts.architecture},
          {"scale", facts.scale},
          {"device", facts.device},
+         {"precision", name(facts.precision)},
          {"seconds", rounded(facts.seconds)}});
   }
   console_.detail(fmt::format("model   {}: {}, x{}, halo {}", facts.model, facts.architecture,
                               facts.scale, facts.halo));
-  console_.detail(fmt::format("device  {}", facts.device));
+  console_.detail(fmt::format("device  {}, {}", facts.device, name(facts.precision)));
   console_.detail(fmt::format("loaded  in {:.2f} s", facts.seconds));
 }
 
@@ -60,7 +61,8 @@ void Report::skipped(const Task& task) {
   console_.result(fmt::format("{}  skipped: {} exists", task.input.string(), task.output.string()));
 }
 
-void Report::done(const Task& task, const FrameInfo& result, const PictureTimes& times) {
+void Report::done(const Task& task, const FrameInfo& result, const TileCount& tiles,
+                  const PictureTimes& times) {
   const double seconds = times.upscaling_s + times.writing_s;
   console_.detail(fmt::format("times   read and upscale {:.2f} s, then write {:.2f} s",
                               times.upscaling_s, times.writing_s));
@@ -69,6 +71,8 @@ void Report::done(const Task& task, const FrameInfo& result, const PictureTimes&
     event["result_width"] = result.size.width;
     event["result_height"] = result.size.height;
     event["seconds"] = rounded(seconds);
+    event["tiles"] = tiles.made;
+    event["repaired_tiles"] = tiles.repaired;
     return put(event);
   }
   console_.result(fmt::format("{} -> {}  {}x{}  {:.1f} s", task.input.string(),

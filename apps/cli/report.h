@@ -22,6 +22,7 @@ struct LoadedFacts {
   int scale = 1;
   int halo = 0;
   std::string device;
+  Precision precision = Precision::automatic;
   double seconds = 0;
 };
 
@@ -40,7 +41,8 @@ class Report {
   void loaded(const LoadedFacts& facts);
   void begun(const Task& task, const FrameInfo& picture, const FrameInfo& result);
   void skipped(const Task& task);
-  void done(const Task& task, const FrameInfo& result, const PictureTimes& times);
+  void done(const Task& task, const FrameInfo& result, const TileCount& tiles,
+            const PictureTimes& times);
   void failed(const Task& task, const Failure& failure);
   /// Something the user should know; only once, when it is said again.
   void notice(const std::string& sentence);

@@ -2,7 +2,8 @@
 // The contract between upres and what runs networks.
 //
 //   Device                what it is, its memory, which graph passes it wants
-//     └ load(graph)    → Engine      weights packed for the device; free of shapes
+//     └ load(graph, precision)
+//                      → Engine      weights packed for the device; free of shapes
 //          └ open()    → Session     one stream of work
 //               ├ plan(size)         all that depends on a size, cached
 //               ├ submit(job)        returns at once; jobs finish in order
@@ -10,9 +11,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "frame/frame_view.h"
@@ -28,6 +31,9 @@ enum class Precision {
   fp16_fast,  ///< values and sums in half precision
   fp32,       ///< single precision
 };
+
+/// "auto", "fp16", "fp16-fast", "fp32".
+std::string_view name(Precision precision);
 
 /// What a device's engines can make use of; compile() runs the passes that need no more.
 struct Capabilities {
@@ -59,8 +65,8 @@ struct Job {
   Rect write = {};  ///< within dst
   Point skip = {};  ///< the result's pixel that lands on write's first one
   /// Where set, it is called with the share of the job that is done, up to 1: by engines that work
-  /// inside submit() after every layer, by others when the job is finished, inside wait() or a later
-  /// submit(). What it throws comes out of there and ends all jobs that are not finished.
+  /// inside submit() after every layer, by others when the job is finished, inside wait() or a
+  /// later submit(). What it throws comes out of there and ends all jobs that are not finished.
   std::function<void(double)> heartbeat = {};
 };
 
@@ -115,12 +121,27 @@ class Device {
 
   virtual std::string name() const = 0;  ///< "AMD EPYC, 2 threads, AVX2"
   virtual Capabilities capabilities() const = 0;
+  /// Those that load() takes, at least one; the first is what `automatic` means.
+  virtual std::vector<Precision> precisions() const = 0;
+  /// Whether plans take the host's memory; else the device has its own.
+  virtual bool uses_host_memory() const = 0;
+  /// What the activations of a tile may take, in bytes, where its size is left to upres. The same
+  /// for every device of a backend, so that the same command gives the same bytes.
+  virtual size_t tile_budget() const = 0;
   /// Memory that a plan may take now, in bytes, when the caller is about to fill `host_bytes` of
   /// the host's memory with something else.
   virtual size_t memory_available(size_t host_bytes) const = 0;
 
+  /// The precision that load() will use. Error{usage} when it is not one of the device's.
+  Precision chosen(Precision wanted) const;
   /// Packs the weights of a verified graph. The graph may hold what capabilities() promises.
-  virtual std::unique_ptr<Engine> load(const Graph& graph) const = 0;
+  std::unique_ptr<Engine> load(const Graph& graph, Precision wanted = Precision::automatic) const {
+    return load_as(graph, chosen(wanted));
+  }
+
+ protected:
+  /// load() with one of precisions().
+  virtual std::unique_ptr<Engine> load_as(const Graph& graph, Precision precision) const = 0;
 };
 
 /// A backend of this build.

@@ -19,6 +19,10 @@ namespace {
 // folder of pictures. A plan holds no activations, so a cached one is small.
 constexpr size_t kCachedPlans = 8;
 
+// Large enough that the shared pixels of RRDBNet x4 (8 to 10 KiB a pixel) cost about a quarter,
+// small enough for a machine of 4 GiB.
+constexpr size_t kTileBudget = size_t(1) << 30;
+
 /// body(first, last) over the rows 0..count-1, shared out to all threads.
 template <typename Body>
 void parallel_rows(int count, Body&& body) {
@@ -130,6 +134,14 @@ Size HostEngine::padded(Size read) const {
 
 ArenaPlan HostEngine::plan_arena(Size padded) const {
   return upres::plan_arena(graph_, [&](ValueId id) { return storage_bytes(id, padded); });
+}
+
+size_t HostDevice::tile_budget() const {
+  return kTileBudget;
+}
+
+size_t HostDevice::memory_available(size_t host_bytes) const {
+  return upres::memory_available(options_, host_bytes);
 }
 
 size_t memory_available(const DeviceOptions& options, size_t host_bytes) {

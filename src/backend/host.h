@@ -56,6 +56,20 @@ class HostEngine : public Engine {
   std::vector<double> share_done_;
 };
 
+/// A device whose engines are HostEngines.
+class HostDevice : public Device {
+ public:
+  explicit HostDevice(const DeviceOptions& options) : options_(options) {}
+
+  std::vector<Precision> precisions() const override { return {Precision::fp32}; }
+  bool uses_host_memory() const override { return true; }
+  size_t tile_budget() const override;
+  size_t memory_available(size_t host_bytes) const override;
+
+ protected:
+  DeviceOptions options_;
+};
+
 /// Memory a plan may take: what the machine has left besides `host_bytes`, at most the options'
 /// limit.
 size_t memory_available(const DeviceOptions& options, size_t host_bytes);

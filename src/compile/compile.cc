@@ -60,8 +60,8 @@ Graph optimise(Graph graph, const Capabilities& capabilities) {
   return graph;
 }
 
-std::unique_ptr<Engine> compile(const Graph& graph, const Device& device) {
-  return device.load(optimise(graph, device.capabilities()));
+std::unique_ptr<Engine> compile(const Graph& graph, const Device& device, Precision precision) {
+  return device.load(optimise(graph, device.capabilities()), precision);
 }
 
 }  // namespace upres

@@ -13,7 +13,8 @@ namespace upres {
 /// is verified after each. The result computes what `graph` computes, up to rounding.
 Graph optimise(Graph graph, const Capabilities& capabilities);
 
-/// optimise() for the device, then load.
-std::unique_ptr<Engine> compile(const Graph& graph, const Device& device);
+/// optimise() for the device, then load. Error{usage} when the device has no such precision.
+std::unique_ptr<Engine> compile(const Graph& graph, const Device& device,
+                                Precision precision = Precision::automatic);
 
 }  // namespace upres

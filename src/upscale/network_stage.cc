@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "base/error.h"
@@ -11,25 +12,13 @@
 #include "pixel/convert.h"
 #include "pixel/sample.h"
 #include "tile/window.h"
+#include "upscale/float_frame.h"
 
 namespace upres {
 namespace {
 
 // Of a stage's strips one is being made, one waits and one is being encoded.
 constexpr size_t kStripsAlive = 3;
-
-FrameInfo floats(Size size) {
-  return {size, SampleType::f32, 3};
-}
-
-Activations activations(Frame& frame) {
-  const ptrdiff_t row = ptrdiff_t(frame.size().width) * 3;
-  return {reinterpret_cast<float*>(frame.data()), 3, 1, row, 3};
-}
-
-void clear(Frame& frame) {
-  std::memset(frame.data(), 0, frame.total_bytes());
-}
 
 Size times(Size size, int scale) {
   return {size.width * scale, size.height * scale};
@@ -66,27 +55,27 @@ size_t StagePlan::bytes_needed() const {
   const size_t result_height = tile_height * size_t(scale);
   size_t bytes = tile_height * picture.row_bytes();
   bytes += kStripsAlive * result_height * result.row_bytes();
-  const size_t floats_row = floats({result.size.width, 1}).row_bytes();
+  const size_t floats_row = float_info({result.size.width, 1}).row_bytes();
   if (blended) bytes += result_height * floats_row * (alpha_runs ? 2 : 1);
-  const size_t tile_bytes = floats(times(grid.largest(), scale)).total_bytes();
+  const size_t tile_bytes = float_info(times(grid.largest(), scale)).total_bytes();
   if (blended || eight_ways) bytes += tile_bytes;
   if (eight_ways) bytes += tile_bytes;
   return bytes;
 }
 
-NetworkStage::NetworkStage(StagePlan plan, Session& session, std::function<void(double)> heartbeat,
+NetworkStage::NetworkStage(StagePlan plan, JobRunner& runner, std::function<void(double)> heartbeat,
                            RowSink& next)
-    : plan_(std::move(plan)), session_(session), heartbeat_(std::move(heartbeat)), next_(next) {
+    : plan_(std::move(plan)), runner_(runner), heartbeat_(std::move(heartbeat)), next_(next) {
   const Size tile = plan_.grid.largest();
   window_ =
       Frame({plan_.picture.size.width, tile.height}, plan_.picture.type, plan_.picture.channels);
-  if (plan_.blended || plan_.eight_ways) tile_ = Frame(floats(times(tile, plan_.scale)));
-  if (plan_.eight_ways) turned_ = Frame(floats(times(tile, plan_.scale)));
+  if (plan_.blended || plan_.eight_ways) tile_ = Frame(float_info(times(tile, plan_.scale)));
+  if (plan_.eight_ways) turned_ = Frame(float_info(times(tile, plan_.scale)));
   parts_.push_back({&Frame::colour, {}});
   if (plan_.alpha_runs) parts_.push_back({&Frame::alpha, {}});
   if (!plan_.blended) return;
   for (Part& part : parts_) {
-    part.sum = Frame(floats({plan_.result.size.width, tile.height * plan_.scale}));
+    part.sum = Frame(float_info({plan_.result.size.width, tile.height * plan_.scale}));
     clear(part.sum);
   }
 }
@@ -146,7 +135,7 @@ void NetworkStage::run_cut(Part& part, const Frame& result) {
       submit({.src = src, .read = in_window(read), .dst = dst, .write = write, .skip = skip});
     }
   }
-  session_.wait();
+  runner_.wait();
 }
 
 void NetworkStage::run_blended(Part& part, const Frame& result) {
@@ -172,7 +161,7 @@ void NetworkStage::run_into_tile(const FrameView& src, const Rect& read) {
   const Rect written = scaled(whole(read.size()), plan_.scale);
   if (!plan_.eight_ways) {
     submit({.src = src, .read = read, .dst = tile_.colour(), .write = written});
-    return session_.wait();
+    return runner_.wait();
   }
   clear(tile_);
   const std::vector<float> columns(size_t(written.width), 1.0f / float(kOrientations.size()));
@@ -181,18 +170,19 @@ void NetworkStage::run_into_tile(const FrameView& src, const Rect& read) {
     const FrameView from = oriented(cropped(src, read), orientation);
     const FrameView to = oriented(cropped(turned_.colour(), written), orientation);
     submit({.src = from, .read = whole(from.size), .dst = to, .write = whole(to.size)});
-    session_.wait();
+    runner_.wait();
     add_weighted(activations(turned_), columns, rows, activations(tile_), {0, 0});
   }
 }
 
 void NetworkStage::submit(Job job) {
   const double pixels = double(job.read.width) * job.read.height * plan_.scale * plan_.scale;
-  job.heartbeat = [this, pixels, told = 0.0](double share) mutable {
-    heartbeat_(pixels * share - told);
-    told = pixels * share;
+  // A job may be begun anew: what was told of it once stays told.
+  job.heartbeat = [this, pixels, told = std::make_shared<double>(0)](double share) {
+    const double made = std::max(*told, pixels * share);
+    heartbeat_(made - std::exchange(*told, made));
   };
-  session_.submit(job);
+  runner_.submit(std::move(job));
 }
 
 }  // namespace upres

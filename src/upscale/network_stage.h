@@ -5,9 +5,9 @@
 #include <functional>
 #include <vector>
 
-#include "backend/backend.h"
 #include "frame/rows.h"
 #include "tile/grid.h"
+#include "upscale/job_runner.h"
 
 namespace upres {
 
@@ -31,8 +31,8 @@ struct StagePlan {
 class NetworkStage : public RowSink {
  public:
   /// `heartbeat` gets the pixels made since its last call, and may throw to stop the work.
-  /// `session` and `next` outlive the stage.
-  NetworkStage(StagePlan plan, Session& session, std::function<void(double)> heartbeat,
+  /// `runner` and `next` outlive the stage.
+  NetworkStage(StagePlan plan, JobRunner& runner, std::function<void(double)> heartbeat,
                RowSink& next);
   void write(Frame rows) override;
 
@@ -55,7 +55,7 @@ class NetworkStage : public RowSink {
   int rows_finished() const;
 
   StagePlan plan_;
-  Session& session_;
+  JobRunner& runner_;
   std::function<void(double)> heartbeat_;
   RowSink& next_;
   std::vector<Part> parts_;

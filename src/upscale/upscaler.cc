@@ -13,17 +13,9 @@
 namespace upres {
 namespace {
 
-// What the activations of one tile may take when the tile is automatic. Large enough that the
-// shared pixels of RRDBNet x4 (8 to 10 KiB a pixel) cost about a quarter, small enough for a
-// machine of 4 GiB.
-constexpr double kTileBudget = double(1 << 30);
-
 // What the rows that wait may take when the tile is automatic: tiles of a wide picture get less
 // high, so that with the activations it stays below 1.5 GiB at any width.
 constexpr double kRowsBudget = double(256 << 20);
-
-// Below this a tile is mostly what it shares with its neighbours.
-constexpr int kSmallestSide = 32;
 
 /// Between a network's runs, or before the resampling, more precision than 8 bits is kept.
 SampleType between(SampleType picture, SampleType result) {
@@ -39,6 +31,14 @@ std::string to_string(Size size) {
   return fmt::format("{}x{}", size.width, size.height);
 }
 
+/// Bytes that tiles take per pixel of the input. On the processor those of the network as it is: an
+/// engine's own vary with the width of the machine's vectors.
+double bytes_per_pixel(const Device& device, const Engine& engine, const Graph& graph) {
+  if (device.uses_host_memory()) return activation_bytes_per_pixel(graph);
+  constexpr int kSide = 1024;  // so large that what does not grow with the tile hardly shows
+  return double(engine.bytes_needed({kSide, kSide})) / (double(kSide) * kSide);
+}
+
 }  // namespace
 
 Upscaler::Upscaler(const Device& device, const Engine& engine, const Graph& graph,
@@ -47,9 +47,9 @@ Upscaler::Upscaler(const Device& device, const Engine& engine, const Graph& grap
       engine_(engine),
       scale_(graph.scale()),
       footprint_(upres::footprint(graph)),
-      bytes_per_pixel_(activation_bytes_per_pixel(graph)),
+      bytes_per_pixel_(bytes_per_pixel(device, engine, graph)),
       options_(tiles),
-      session_(engine.open()),
+      runner_(engine, {scale_, overlap(), footprint_.alignment, exact()}),
       resident_(resident_memory()) {}
 
 FrameInfo Upscaler::result_info(const FrameInfo& picture, const UpscaleOptions& options) const {
@@ -78,7 +78,7 @@ Size Upscaler::wanted_tile(const StagePlan& stage) const {
   StagePlan one_row = stage;
   one_row.blended = !exact();
   one_row.grid = TileGrid({picture.width, 1}, {picture.width, 1}, 0, 1);
-  const double pixels = kTileBudget / bytes_per_pixel_;
+  const double pixels = double(device_.tile_budget()) / bytes_per_pixel_;
   const double most_rows = kRowsBudget / double(one_row.bytes_needed());
   double height = std::min({std::sqrt(pixels), most_rows, double(picture.height)});
   const double width = std::min(pixels / height, double(picture.width));
@@ -91,9 +91,13 @@ Size Upscaler::wanted_tile(const StagePlan& stage) const {
 
 size_t Upscaler::memory_available(size_t besides) const {
   const size_t available = device_.memory_available(besides);
-  if (options_.memory_limit == 0) return available;
-  const size_t taken = resident_ + besides;
-  return std::min(available, options_.memory_limit - std::min(options_.memory_limit, taken));
+  const auto left = [](size_t all, size_t taken) { return all - std::min(all, taken); };
+  const size_t limit = options_.memory_limit;
+  const size_t within_limit = limit > 0 ? left(limit, resident_ + besides) : available;
+  if (device_.uses_host_memory()) return std::min(available, within_limit);
+  const bool besides_fits =
+      left(available_memory(), besides) > 0 && (limit == 0 || within_limit > 0);
+  return besides_fits ? available : 0;
 }
 
 void Upscaler::choose_grid(StagePlan& stage, size_t rest, const UpscaleEvents& events) {
@@ -104,7 +108,7 @@ void Upscaler::choose_grid(StagePlan& stage, size_t rest, const UpscaleEvents& e
     const Size largest = stage.grid.largest();
     const size_t needed = engine_.bytes_needed(largest);
     const size_t available = memory_available(rest + stage.bytes_needed());
-    if (needed <= available && session_->plan(largest)) {
+    if (needed <= available && runner_.plan(largest)) {
       if (tile != wanted && events.notice) {
         events.notice(fmt::format("tiles of {} instead of {} pixels, to fit the memory at hand",
                                   to_string(tile), to_string(wanted)));
@@ -146,10 +150,11 @@ std::vector<StagePlan> Upscaler::plan(const FrameInfo& picture, bool constant_al
   return stages;
 }
 
-void Upscaler::run(RowSource& picture, bool constant_alpha, RowSink& result,
-                   const UpscaleOptions& options, const UpscaleEvents& events,
-                   const std::stop_token& stop) {
+TileCount Upscaler::run(RowSource& picture, bool constant_alpha, RowSink& result,
+                        const UpscaleOptions& options, const UpscaleEvents& events,
+                        const std::stop_token& stop) {
   const FrameInfo wanted = result_info(picture.info(), options);
+  runner_.begin(events.notice);
   const std::vector<StagePlan> stages = plan(picture.info(), constant_alpha, options, events);
   double total = 0;
   bool tiled = false;
@@ -180,9 +185,17 @@ void Upscaler::run(RowSource& picture, bool constant_alpha, RowSink& result,
   const FrameInfo& made = stages.back().result;
   if (made.size != wanted.size) put_before(std::make_unique<Resampler>(made, wanted, *next));
   for (auto stage = stages.rbegin(); stage != stages.rend(); ++stage) {
-    put_before(std::make_unique<NetworkStage>(*stage, *session_, heartbeat, *next));
+    put_before(std::make_unique<NetworkStage>(*stage, runner_, heartbeat, *next));
   }
   pass_rows(picture, *next);
+  const TileCount count = runner_.count();
+  if (count.repaired > 0 && events.notice) {
+    events.notice(
+        fmt::format("{} of {} tiles overflowed half precision and were computed again in "
+                    "single precision",
+                    count.repaired, count.made));
+  }
+  return count;
 }
 
 Frame Upscaler::run(const Frame& picture, const UpscaleOptions& options,

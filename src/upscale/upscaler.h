@@ -17,13 +17,14 @@
 #include "graph/graph.h"
 #include "tile/grid.h"
 #include "tile/rect.h"
+#include "upscale/job_runner.h"
 #include "upscale/network_stage.h"
 #include "upscale/output_size.h"
 
 namespace upres {
 
-/// How a picture is cut, and what for. The defaults depend on the model and the picture only, so
-/// that the same command gives the same bytes on every machine.
+/// How a picture is cut, and what for. The defaults depend on the model, the picture and the
+/// backend only, so that the same command gives the same bytes on every machine.
 struct TileOptions {
   /// Pixels of the input per side, what is shared with neighbours not counted; 0: one piece; none:
   /// automatic.
@@ -31,7 +32,7 @@ struct TileOptions {
   /// Pixels of the input that two neighbours share, where the network's halo is too large to be
   /// used whole; none: kDefaultOverlap.
   std::optional<int> overlap = {};
-  /// Memory that this process may take, in bytes; 0: what the machine has left.
+  /// The host's memory that this process may take, in bytes; 0: what the machine has left.
   size_t memory_limit = 0;
 };
 
@@ -79,9 +80,10 @@ class Upscaler {
   /// Upscales a picture into `result`: result_info() pixels. `constant_alpha` says that the
   /// picture's alpha samples are all the same; it then stays what it is. Error{memory} when even
   /// the smallest tile does not fit; Error{interrupted} after a stop request, which is looked at
-  /// while the network runs.
-  void run(RowSource& picture, bool constant_alpha, RowSink& result, const UpscaleOptions& options,
-           const UpscaleEvents& events, const std::stop_token& stop);
+  /// while the network runs. Gives the tiles that were made.
+  TileCount run(RowSource& picture, bool constant_alpha, RowSink& result,
+                const UpscaleOptions& options, const UpscaleEvents& events,
+                const std::stop_token& stop);
 
   /// The same for a picture in memory.
   Frame run(const Frame& picture, const UpscaleOptions& options, const UpscaleEvents& events,
@@ -97,7 +99,7 @@ class Upscaler {
   TileGrid grid(Size picture, Size tile) const;
   /// The tiles that fit the options and the budgets, what they share not counted.
   Size wanted_tile(const StagePlan& stage) const;
-  /// Memory that tiles may take when so much is needed besides, in bytes.
+  /// Memory that tiles may take when so much of the host's is needed besides, in bytes.
   size_t memory_available(size_t besides) const;
   int overlap() const;
   bool exact() const { return footprint_.halo <= kLargestWholeHalo; }
@@ -106,9 +108,9 @@ class Upscaler {
   const Engine& engine_;
   int scale_;
   Footprint footprint_;
-  double bytes_per_pixel_;
+  double bytes_per_pixel_;  ///< of the input: what automatic tiles are chosen by
   TileOptions options_;
-  std::unique_ptr<Session> session_;
+  JobRunner runner_;
   size_t resident_;  ///< what the process took when the network was loaded and nothing planned
 };
 

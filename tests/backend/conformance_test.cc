@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -16,6 +17,7 @@
 #include "compile/compile.h"
 #include "pixel/convert.h"
 #include "support/networks.h"
+#include "support/temporary_folder.h"
 
 namespace upres {
 namespace {
@@ -24,15 +26,22 @@ using test::Random;
 
 struct Backend {
   std::string name;
+  Precision precision;
   float tolerance;  ///< largest difference to the reference on the unfused graph, of values about 1
 };
 
-/// Those of this build that this machine can run.
+float tolerance(Precision precision) {
+  return precision == Precision::fp32 ? 2e-5f : precision == Precision::fp16 ? 2e-2f : 1e-1f;
+}
+
+/// Those of this build that this machine can run, in every precision they have.
 std::vector<Backend> runnable_backends() {
   std::vector<Backend> runnable;
   for (const BackendInfo& backend : backends()) {
-    const bool half_precision = backend.name == "cuda";
-    if (backend.can_run) runnable.push_back({backend.name, half_precision ? 2e-2f : 2e-5f});
+    if (!backend.can_run) continue;
+    for (const Precision precision : open_device(backend.name, {})->precisions()) {
+      runnable.push_back({backend.name, precision, tolerance(precision)});
+    }
   }
   return runnable;
 }
@@ -77,6 +86,9 @@ class Conformance : public testing::TestWithParam<Backend> {
   std::unique_ptr<Device> device_ = open_device(GetParam().name, {.threads = 2});
   Random random_{20261124};
 
+  static std::unique_ptr<Engine> load(const Graph& graph, const Device& device) {
+    return compile(graph, device, GetParam().precision);
+  }
   void expect_same(const Graph& graph, Session& session, Size size) {
     const Frame picture = test::random_frame(random_, size, SampleType::u8, 3);
     EXPECT_LE(largest_difference(run(graph, session, picture), expected(graph, picture)),
@@ -104,7 +116,7 @@ TEST_P(Conformance, EveryNetworkAtManySizesEqualsTheUnfusedReference) {
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
-    const auto engine = compile(c.graph, *device_);
+    const auto engine = load(c.graph, *device_);
     const auto session = engine->open();
     for (const Size size : {Size{1, 1}, Size{2, 1}, Size{3, 7}, Size{16, 16}, Size{33, 18}}) {
       expect_same(c.graph, *session, size);
@@ -137,7 +149,7 @@ TEST_P(Conformance, EveryEpilogueEqualsTheUnfusedReference) {
           x = graph.add("add2", Add{}, {first, graph.add("scale", Scale{0.2f}, {x})});
         }
         graph.set_output(graph.add("last", test::random_conv(random_, 16, 3), {x}));
-        const auto engine = compile(graph, *device_);
+        const auto engine = load(graph, *device_);
         const auto session = engine->open();
         expect_same(graph, *session, {13, 9});
       }
@@ -156,14 +168,14 @@ TEST_P(Conformance, OperatorsOutsideOfConvolutionsEqualTheReference) {
   const ValueId up = graph.add("up", Upsample{3}, {graph.add("add", Add{}, {b, relu})});
   const ValueId wide = graph.add("wide", test::random_conv(random_, 12, 12), {up});
   graph.set_output(graph.add("shuffle", PixelShuffle{2}, {wide}));
-  const auto engine = compile(graph, *device_);
+  const auto engine = load(graph, *device_);
   const auto session = engine->open();
   expect_same(graph, *session, {7, 5});
 }
 
 TEST_P(Conformance, ASessionTakesSizesInAnyOrder) {
   const Graph graph = test::rrdbnet(random_, 16, 8, 1);
-  const auto engine = compile(graph, *device_);
+  const auto engine = load(graph, *device_);
   const auto session = engine->open();
   for (const int side : {20, 3, 20, 31, 1, 8, 9, 10, 11, 12, 13, 14, 20}) {
     expect_same(graph, *session, {side, 33 - side});
@@ -172,7 +184,7 @@ TEST_P(Conformance, ASessionTakesSizesInAnyOrder) {
 
 TEST_P(Conformance, SessionsOfOneEngineDoNotDisturbEachOther) {
   const Graph graph = test::srvgg(random_, 16, 2, 2);
-  const auto engine = compile(graph, *device_);
+  const auto engine = load(graph, *device_);
   const auto one = engine->open();
   const auto other = engine->open();
   const Frame a = test::random_frame(random_, {17, 9}, SampleType::u8, 3);
@@ -184,7 +196,7 @@ TEST_P(Conformance, SessionsOfOneEngineDoNotDisturbEachOther) {
 
 TEST_P(Conformance, TheSameJobGivesTheSameBytes) {
   const Graph graph = test::rrdbnet(random_, 16, 16, 1);
-  const auto engine = compile(graph, *device_);
+  const auto engine = load(graph, *device_);
   const Frame picture = test::random_frame(random_, {40, 30}, SampleType::u8, 3);
   const Frame once = run(graph, *engine->open(), picture);
   const Frame again = run(graph, *engine->open(), picture);
@@ -193,9 +205,9 @@ TEST_P(Conformance, TheSameJobGivesTheSameBytes) {
 
 TEST_P(Conformance, APlanThatDoesNotFitIsRefusedAndHarmsNothing) {
   const Graph graph = test::srvgg(random_, 16, 2, 2);
-  const size_t enough = compile(graph, *device_)->bytes_needed({20, 20});
+  const size_t enough = load(graph, *device_)->bytes_needed({20, 20});
   const auto small = open_device(GetParam().name, {.threads = 1, .memory_limit = enough});
-  const auto engine = compile(graph, *small);
+  const auto engine = load(graph, *small);
   const auto session = engine->open();
   EXPECT_TRUE(session->plan({20, 20}));
   EXPECT_FALSE(session->plan({200, 200}));
@@ -211,7 +223,7 @@ TEST_P(Conformance, APlanThatDoesNotFitIsRefusedAndHarmsNothing) {
 }
 
 TEST_P(Conformance, BytesNeededGrowsWithTheSizeAndIsNotZero) {
-  const auto engine = compile(test::srvgg(random_, 16, 2, 2), *device_);
+  const auto engine = load(test::srvgg(random_, 16, 2, 2), *device_);
   EXPECT_GT(engine->bytes_needed({1, 1}), 0u);
   EXPECT_GT(engine->bytes_needed({64, 64}), engine->bytes_needed({32, 32}));
 }
@@ -220,7 +232,7 @@ TEST_P(Conformance, PlansForTheThreadsItIsGiven) {
   // oneDNN takes the number that holds when a primitive is made: while planning.
   if (GetParam().name == "cuda") GTEST_SKIP() << "runs on no thread of the processor";
   const auto one = open_device(GetParam().name, {.threads = 1});
-  const auto engine = compile(test::srvgg(random_, 8, 1, 2), *one);
+  const auto engine = load(test::srvgg(random_, 8, 1, 2), *one);
   const auto session = engine->open();
   omp_set_num_threads(2);
   EXPECT_TRUE(session->plan({8, 8}));
@@ -229,7 +241,7 @@ TEST_P(Conformance, PlansForTheThreadsItIsGiven) {
 
 TEST_P(Conformance, AJobReadsAndWritesOnlyItsRectangles) {
   const Graph graph = test::srvgg(random_, 8, 1, 2);
-  const auto engine = compile(graph, *device_);
+  const auto engine = load(graph, *device_);
   const auto session = engine->open();
   const Frame picture = test::random_frame(random_, {30, 20}, SampleType::u8, 3);
   Frame cut({9, 8}, SampleType::u8, 3);
@@ -261,7 +273,7 @@ TEST_P(Conformance, AJobReadsAndWritesOnlyItsRectangles) {
 
 TEST_P(Conformance, GrayEntersAsThreeChannelsAndReturnsAsLuma) {
   const Graph graph = test::srvgg(random_, 8, 1, 2);
-  const auto engine = compile(graph, *device_);
+  const auto engine = load(graph, *device_);
   const auto session = engine->open();
   const Frame gray = test::random_frame(random_, {12, 10}, SampleType::u16, 1);
   Frame rgb({12, 10}, SampleType::u16, 3);
@@ -285,7 +297,7 @@ TEST_P(Conformance, GrayEntersAsThreeChannelsAndReturnsAsLuma) {
 
 TEST_P(Conformance, TheHeartbeatRisesToOneAndCanEndTheJob) {
   const Graph graph = test::srvgg(random_, 8, 2, 2);
-  const auto engine = compile(graph, *device_);
+  const auto engine = load(graph, *device_);
   const auto session = engine->open();
   const Frame picture = test::random_frame(random_, {12, 10}, SampleType::u8, 3);
   Frame result({24, 20}, SampleType::u8, 3);
@@ -311,7 +323,26 @@ TEST_P(Conformance, TheHeartbeatRisesToOneAndCanEndTheJob) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AllBackends, Conformance, testing::ValuesIn(runnable_backends()),
-                         [](const auto& backend) { return backend.param.name; });
+                         [](const auto& backend) {
+                           std::string words = backend.param.name + "_";
+                           words += name(backend.param.precision);
+                           std::ranges::replace(words, '-', '_');
+                           return words;
+                         });
+
+TEST(Precision, OnTheProcessorIsFp32AndAnotherIsAUsageError) {
+  Random random(20261124);
+  const Graph graph = test::srvgg(random, 4, 1, 2);
+  for (const char* backend : {"cpu", "reference"}) {
+    const auto device = open_device(backend, {});
+    EXPECT_EQ(device->chosen(Precision::automatic), Precision::fp32);
+    EXPECT_NE(compile(graph, *device, Precision::fp32), nullptr);
+    for (const Precision other : {Precision::fp16, Precision::fp16_fast}) {
+      const std::string words = fmt::format("computes in fp32, not in {}", name(other));
+      EXPECT_TRUE(test::fails(ErrorCode::usage, words, [&] { compile(graph, *device, other); }));
+    }
+  }
+}
 
 TEST(FoldUpsample, ChangesNoBitOfTheResult) {
   Random random(20261124);

@@ -139,9 +139,9 @@ std::unique_ptr<HostProgram> CpuEngine::prepare(Size padded, const ArenaPlan& ar
   return std::make_unique<CpuProgram>(*this, padded, arena, std::move(prepared));
 }
 
-class CpuDevice : public Device {
+class CpuDevice : public HostDevice {
  public:
-  explicit CpuDevice(const DeviceOptions& options) : options_(options) {}
+  using HostDevice::HostDevice;
 
   std::string name() const override {
     return fmt::format("{} ({}, {} threads)", processor_name(), instruction_set(),
@@ -150,15 +150,11 @@ class CpuDevice : public Device {
   Capabilities capabilities() const override {
     return {.fused_epilogue = true, .slice_alignment = vector_lanes()};
   }
-  size_t memory_available(size_t host_bytes) const override {
-    return upres::memory_available(options_, host_bytes);
-  }
-  std::unique_ptr<Engine> load(const Graph& graph) const override {
+
+ protected:
+  std::unique_ptr<Engine> load_as(const Graph& graph, Precision) const override {
     return std::make_unique<CpuEngine>(graph, options_);
   }
-
- private:
-  DeviceOptions options_;
 };
 
 }  // namespace

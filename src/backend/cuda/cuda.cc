@@ -12,6 +12,10 @@ namespace {
 
 constexpr int kOldestMajor = 8;  // Ampere: cp.async, and mma of 16 inputs at a time
 
+// Large enough that the shared pixels of RRDBNet x4 cost little, small enough for a GPU of 6 GiB
+// that draws a desktop besides.
+constexpr size_t kTileBudget = size_t(3) << 30;
+
 /// How many GPUs there are; Error{device} where that cannot be asked.
 int gpu_count() {
   int count = 0;
@@ -55,6 +59,11 @@ class CudaDevice : public Device {
             .enlarged_inputs = true,
             .shuffled_result = 4};
   }
+  std::vector<Precision> precisions() const override {
+    return {Precision::fp16, Precision::fp16_fast, Precision::fp32};
+  }
+  bool uses_host_memory() const override { return false; }
+  size_t tile_budget() const override { return kTileBudget; }
   size_t memory_available(size_t) const override {
     size_t available = 0;
     size_t total = 0;
@@ -62,8 +71,10 @@ class CudaDevice : public Device {
     cuda::check(cudaMemGetInfo(&available, &total), "asking for the GPU's memory");
     return options_.memory_limit > 0 ? std::min(options_.memory_limit, available) : available;
   }
-  std::unique_ptr<Engine> load(const Graph& graph) const override {
-    return std::make_unique<cuda::CudaEngine>(graph, options_, Precision::fp16);
+
+ protected:
+  std::unique_ptr<Engine> load_as(const Graph& graph, Precision precision) const override {
+    return std::make_unique<cuda::CudaEngine>(graph, options_, precision);
   }
 
  private:

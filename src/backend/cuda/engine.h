@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A network on the GPU: its weights, and what has to be launched for a picture of some size.
-//
-// A network's tail works on pictures that are larger than what the rest works on: four times the
-// side, sixteen times the memory. So it runs in bands of rows, each from the body's result to the
-// picture's samples, and its values are never there whole.
 #pragma once
 
 #include <memory>
@@ -14,21 +10,11 @@
 #include "backend/backend.h"
 #include "backend/cuda/activations.h"
 #include "backend/cuda/convolution.h"
+#include "backend/cuda/layout.h"
 #include "backend/cuda/pixels.h"
 #include "backend/cuda/runtime.h"
-#include "graph/arena.h"
-#include "graph/footprint.h"
 
 namespace upres::cuda {
-
-/// How a network runs for one size of picture.
-struct Layout {
-  Size padded;
-  ArenaPlan arena;
-  size_t first_banded;  ///< this node and all after it run once a band
-  /// For every band the rows of each value, by ValueId, that are made in it.
-  std::vector<std::vector<Interval>> bands;
-};
 
 /// A picture on its way through a network, all of it in the GPU's memory.
 struct Work {
@@ -65,17 +51,11 @@ class CudaEngine : public Engine {
   /// What an operator needs on the GPU: a packed convolution, slopes or a table of taps.
   using Prepared = std::variant<std::monostate, Convolution, DeviceBuffer>;
 
-  Sink sink_of(const Node& node) const;
-  size_t bytes_of(ValueId storage, const Layout& layout) const;
-  std::vector<std::vector<Interval>> cut(size_t first_banded, Size padded, int count) const;
-  Activations activations(ValueId id, const Layout& layout, size_t band, std::byte* arena) const;
-
   Graph graph_;
   DeviceOptions options_;
   Precision precision_;
   Element element_;
   int alignment_;
-  size_t first_banded_;
   std::vector<Prepared> prepared_;  ///< by node
   mutable std::once_flag made_single_;
   mutable std::unique_ptr<CudaEngine> single_;

@@ -39,6 +39,10 @@ void activate_row(const Activation& activation, int channel, float* row, int wid
 void add_shifted(float* out, const float* in, int width, int shift, float weight, int enlarge = 1) {
   const int first = std::max(0, -shift);
   const int last = std::min(width, width - shift);
+  if (enlarge == 1) {  // a loop that compilers turn into vectors
+    for (int x = first; x < last; ++x) out[x] += weight * in[x + shift];
+    return;
+  }
   for (int x = first; x < last; ++x) out[x] += weight * in[(x + shift) / enlarge];
 }
 
@@ -208,9 +212,9 @@ void ReferenceProgram::run(size_t index, std::byte* arena) {
   std::visit(Run{in, planes(node.output)}, node.op);
 }
 
-class ReferenceDevice : public Device {
+class ReferenceDevice : public HostDevice {
  public:
-  explicit ReferenceDevice(const DeviceOptions& options) : options_(options) {
+  explicit ReferenceDevice(const DeviceOptions& options) : HostDevice(options) {
     options_.threads = 1;
   }
 
@@ -218,15 +222,11 @@ class ReferenceDevice : public Device {
   Capabilities capabilities() const override {
     return {.fused_epilogue = true, .slice_alignment = 1};
   }
-  size_t memory_available(size_t host_bytes) const override {
-    return upres::memory_available(options_, host_bytes);
-  }
-  std::unique_ptr<Engine> load(const Graph& graph) const override {
+
+ protected:
+  std::unique_ptr<Engine> load_as(const Graph& graph, Precision) const override {
     return std::make_unique<ReferenceEngine>(graph, options_);
   }
-
- private:
-  DeviceOptions options_;
 };
 
 }  // namespace

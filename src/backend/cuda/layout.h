@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where everything is in the GPU's memory for one size of picture, and in what pieces it is made.
+// Needs no GPU.
+//
+// A network's tail works on pictures that are larger than what the rest works on: four times the
+// side, sixteen times the memory. So it runs in bands of rows, each from the body's result to the
+// picture's samples, and its values are never there whole.
+#pragma once
+
+#include <vector>
+
+#include "backend/cuda/activations.h"
+#include "backend/cuda/convolution_arguments.h"
+#include "graph/arena.h"
+#include "graph/footprint.h"
+#include "graph/graph.h"
+
+namespace upres::cuda {
+
+struct Layout {
+  Size padded;  ///< the network's input
+  Element element;
+  size_t first_banded;  ///< this node and all after it run once a band
+  /// For every band the rows of each value, by ValueId, that are made in it. Values of the nodes
+  /// before are whole in all of them.
+  std::vector<std::vector<Interval>> bands;
+  ArenaPlan arena;
+};
+
+/// `padded` is a multiple of the graph's alignment.
+Layout plan_layout(const Graph& graph, Size padded, Element element);
+
+/// A value as it is during a band, in an arena that begins at `arena`.
+Activations place(const Graph& graph, const Layout& layout, size_t band, ValueId id,
+                  std::byte* arena);
+
+/// Where a node's result goes: a convolution that makes the network's result stores samples, if it
+/// does no more.
+Sink sink_of(const Graph& graph, const Node& node);
+
+/// Whether the network's result is never there as activations.
+bool stores_samples(const Graph& graph);
+
+}  // namespace upres::cuda
