@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # The CUDA backend, where a compiler is found. Its kernels are compiled by rules of our own: CMake
 # 3.25, which Debian 12 has, does not know C++20 for the compiler of CUDA 13.
-find_program(UPRES_NVCC nvcc HINTS /usr/local/cuda/bin $ENV{CUDA_HOME}/bin)
+set(UPRES_CUDA_ROOT ${CMAKE_SOURCE_DIR}/build/cuda/nvidia/cu13 CACHE PATH
+    "Where CUDA's compiler is looked for last; ./dev puts one from PyPI there")
+
+# Blackwell's GeForce came with 12.8; Debian's own package is older.
+function(upres_can_compile result nvcc)
+  execute_process(COMMAND ${nvcc} --version OUTPUT_VARIABLE text ERROR_QUIET)
+  if(NOT text MATCHES "release ([0-9.]+)" OR CMAKE_MATCH_1 VERSION_LESS 12.8)
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+find_program(UPRES_NVCC nvcc HINTS /usr/local/cuda/bin $ENV{CUDA_HOME}/bin
+             PATHS ${UPRES_CUDA_ROOT}/bin VALIDATOR upres_can_compile)
 if(UPRES_NVCC)
   get_filename_component(root ${UPRES_NVCC} REALPATH)
   get_filename_component(root ${root}/../.. ABSOLUTE)
@@ -10,7 +21,7 @@ if(UPRES_NVCC)
 endif()
 if(NOT UPRES_NVCC OR NOT UPRES_CUDART OR NOT UPRES_CUDA_INCLUDE)
   if(UPRES_WITH_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "UPRES_WITH_CUDA is ON, but nvcc and libcudart_static are not found")
+    message(FATAL_ERROR "UPRES_WITH_CUDA is ON, but nvcc 12.8 or later and libcudart_static are not found")
   endif()
   message(STATUS "No CUDA compiler: built without the backend for NVIDIA GPUs")
   return()

@@ -9,12 +9,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 
 #include "base/error.h"
+#include "base/system.h"
 #include "command.h"
 #include "failure.h"
 #include "interrupt.h"
@@ -53,9 +52,7 @@ void wait_without_spinning(char** argv) {
   constexpr const char* kSetting = "OMP_WAIT_POLICY";
   if (getenv(kSetting)) return;  // the second start, or the user's own choice
   setenv(kSetting, "passive", 1);
-  std::error_code unknown;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", unknown);
-  execv(program.c_str(), argv);  // where that is not possible it comes back: then they spin
+  execv(program_path().c_str(), argv);  // where that is not possible it comes back: then they spin
 }
 
 [[noreturn]] void fail_usage(const CLI::App& program, const CLI::ParseError& error) {

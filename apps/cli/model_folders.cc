@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 
+#include "base/system.h"
+
 namespace upres {
 namespace {
 
@@ -10,7 +12,7 @@ namespace fs = std::filesystem;
 
 fs::path program_models_folder() {
   std::error_code unknown;
-  const fs::path program = fs::read_symlink("/proc/self/exe", unknown).parent_path();
+  const fs::path program = program_path().parent_path();
   const fs::path installed = program / "../share/upres/models";
   const fs::path built = program / "../../models";  // from build/release/
   return (fs::is_directory(installed, unknown) ? installed : built).lexically_normal();

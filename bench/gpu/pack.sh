@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Packs what bench/gpu/run.sh needs on a machine with a GPU into build/gpu.tar.xz: the backend's
-# tests, the benchmark, the libraries they link with, and weights from ../shared/data.
+# tests, the benchmark, PyTorch's baseline, the libraries they link with, and weights from
+# ../shared/data.
 set -euo pipefail
 root=$(cd "$(dirname "$(realpath "$0")")/../.." && pwd)
 cd "$root"
@@ -17,6 +18,6 @@ ldd "$out"/bin/* | awk '$3 ~ "^/" { print $3 }' | sort -u |
 weights=../shared/data/weights
 cp "$weights"/rrdb/realesrgan-x4plus.{bin,param} "$weights"/ncnn/realesr-animevideov3-x4.{bin,param} \
   "$weights"/ncnn/realesr-general-x4v3.{bin,param} "$out/weights"
-cp bench/gpu/run.sh "$out"
+cp bench/gpu/run.sh bench/baselines/torch_baseline.py "$out"
 tar -C build -c gpu | xz -2 -T2 >build/gpu.tar.xz
 ls -l build/gpu.tar.xz >&2

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <fstream>
 #include <optional>
+#include <system_error>
 
 namespace upres {
 namespace {
@@ -30,6 +31,11 @@ std::optional<size_t> number_in(const char* file) {
 }
 
 }  // namespace
+
+std::filesystem::path program_path() {
+  std::error_code unknown;
+  return std::filesystem::read_symlink("/proc/self/exe", unknown);
+}
 
 size_t total_memory() {
   const std::string kibibytes = line_of("/proc/meminfo", "MemTotal");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine has.
+// What the machine has, and where the program is.
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <string>
 
 namespace upres {
@@ -16,6 +17,9 @@ size_t available_memory();
 
 /// Memory that this process has taken, in bytes; 0 where the system does not say.
 size_t resident_memory();
+
+/// The file of the program that runs; empty where the system does not say.
+std::filesystem::path program_path();
 
 /// Processors that this process may run on; at least 1.
 int processor_count();

@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -37,6 +38,18 @@ Handle make_handle() {
   Handle handle(ready == CURLE_OK ? curl_easy_init() : nullptr, curl_easy_cleanup);
   if (!handle) fail(ErrorCode::network, "libcurl cannot be started");
   return handle;
+}
+
+/// The certificates to check with; nullptr: libcurl's own. Where they lie is built into libcurl,
+/// which may have come with upres from another distribution.
+const char* certificates() {
+  if (const char* named = std::getenv("SSL_CERT_FILE")) return named;
+  for (const char* file : {"/etc/ssl/certs/ca-certificates.crt",         // Debian, Arch
+                           "/etc/pki/tls/certs/ca-bundle.crt",           // Fedora
+                           "/var/lib/ca-certificates/ca-bundle.pem"}) {  // openSUSE
+    if (access(file, R_OK) == 0) return file;
+  }
+  return nullptr;
 }
 
 double megabytes(uint64_t bytes) {
@@ -126,8 +139,8 @@ class Request {
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);
     set(CURLOPT_LOW_SPEED_TIME, long(options_.stall_timeout.count()));
     set(CURLOPT_ERRORBUFFER, error_text_);
-    // Only the curl program reads this variable by itself.
-    if (const char* certificates = std::getenv("SSL_CERT_FILE")) set(CURLOPT_CAINFO, certificates);
+    // $SSL_CERT_FILE, too, only the curl program reads by itself.
+    if (const char* file = certificates()) set(CURLOPT_CAINFO, file);
 
     set(CURLOPT_WRITEFUNCTION, &Request::on_bytes);
     set(CURLOPT_WRITEDATA, this);

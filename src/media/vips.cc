@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "media/vips.h"
 
+#include <filesystem>
 #include <mutex>
 #include <string_view>
+#include <system_error>
 
 #include "base/error.h"
+#include "base/system.h"
 
 namespace upres {
 namespace {
@@ -22,7 +25,19 @@ void keep_warning(const char*, GLogLevelFlags, const char* message, void*) {
 
 void keep_quiet(const char*, GLogLevelFlags, const char*, void*) {}
 
+/// Libraries that came with the program (packaging/bundle.sh) have their modules beside it; left
+/// alone they look where the system that they were built for has them.
+void find_modules_beside_program() {
+  const auto modules = program_path().parent_path().parent_path() / "lib/upres";
+  std::error_code unknown;
+  if (!std::filesystem::is_directory(modules, unknown)) return;
+  g_setenv("VIPSHOME", modules.c_str(), TRUE);
+  g_setenv("MAGICK_CODER_MODULE_PATH", (modules / "magick").c_str(), TRUE);
+  g_setenv("MAGICK_CONFIGURE_PATH", (modules / "magick").c_str(), TRUE);
+}
+
 bool start() {
+  find_modules_beside_program();
   g_log_set_handler("VIPS", GLogLevelFlags(G_LOG_LEVEL_MASK | G_LOG_FLAG_FATAL), keep_warning,
                     nullptr);
   // What it says of a picture without width or height, which libvips then refuses.
