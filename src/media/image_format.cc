@@ -51,7 +51,7 @@ constexpr std::array kFormats = {
                  "ICC EXIF XMP IPTC"},
     FormatTraits{ImageFormat::webp, "WebP", kWebp, 16383, kHoldsU8 | kModern, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::tiff, "TIFF", kTiff, kMaxVipsSide,
-                 kDepths8And16 | kHoldsF32 | kHoldsAlpha | kStreams, "ICC XMP IPTC"},
+                 kDepths8And16 | kHoldsF32 | kHoldsAlpha | kStreams, "ICC EXIF XMP IPTC"},
     FormatTraits{ImageFormat::avif, "AVIF", kAvif, kMaxAvifSide, kHeif, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::heic, "HEIC", kHeic, kMaxHeicSide, kHeif, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::jxl, "JPEG XL", kJxl, kMaxVipsSide, kDepths8And16 | kModern, "ICC"},

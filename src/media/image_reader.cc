@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "media/file_bytes.h"
 #include "media/metadata.h"
-#include "media/unread.h"
 #include "media/vips.h"
 
 namespace upres {
@@ -65,7 +64,7 @@ struct Signature {
 // Told here and not by libvips: it would show the file to all of its readers to ask whose it is,
 // the untrusted ones too (OpenSlide's allocates what a damaged TIFF claims).
 constexpr Signature kSignatures[] = {
-    {"\x89PNG\r\n\x1a\n", 0, "pngload_source"},
+    {kPngSignature, 0, "pngload_source"},
     {"\xff\xd8", 0, "jpegload_source"},
     {"GIF8", 0, "gifload_source"},
     {"WEBP", 8, "webpload_source"},
@@ -268,11 +267,16 @@ SampleType sample_type(VipsImage* image) {
   }
 }
 
-/// Not a number becomes 0.
-void clamp01(Frame& frame) {
+/// Whether there was anything to clamp. Not a number becomes 0.
+bool clamp01(Frame& frame) {
   const std::span floats(reinterpret_cast<float*>(frame.data()),
                          frame.total_bytes() / sizeof(float));
-  for (float& value : floats) value = value > 0 ? std::min(value, 1.0f) : 0.0f;
+  bool clamped = false;
+  for (float& value : floats) {
+    clamped |= !(value >= 0 && value <= 1);
+    value = value > 0 ? std::min(value, 1.0f) : 0.0f;
+  }
+  return clamped;
 }
 
 // Reading ------------------------------------------------------------------------------------
@@ -309,20 +313,20 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
   check_is_file(path);
   Picture& image = vips_->image;
   MappedFile file = MappedFile::open(path, ErrorCode::input);
-  unread_ = unread_metadata(file.bytes());
-  if (is_bmp(file.bytes())) {
+  const std::span<const std::byte> bytes = file.bytes();
+  if (is_bmp(bytes)) {
     vips_->file = std::move(file);
-    image = open_bmp(path, vips_->file->bytes(), options.max_pixels);
+    image = open_bmp(path, bytes, options.max_pixels);
   } else {
-    const char* loader = find_loader(file.bytes(), path);
-    if (loader == std::string_view("pngload_source")) check_png_chunks(file.bytes(), path);
+    const char* loader = find_loader(bytes, path);
+    if (loader == std::string_view("pngload_source")) check_png_chunks(bytes, path);
     image = open_other(path, loader);
-    vips_->upside_down = is_pfm(file.bytes());
+    vips_->upside_down = is_pfm(bytes);
   }
   check_claim(path, vips_image_get_width(image.get()), vips_image_get_height(image.get()),
               options.max_pixels);
   convert_colours(image, path);
-  metadata_ = metadata_of(image.get());
+  metadata_ = metadata_of(image.get(), bytes);
   check_channels(image.get(), path);
   convert_samples(image, path);
   if (options.flatten) flatten(image, path, *options.flatten);
@@ -362,7 +366,7 @@ Frame ImageReader::read() {
     std::memcpy(rows.row(y), VIPS_REGION_ADDR(vips_->region.get(), 0, next_row_ + y),
                 rows.row_bytes());
   }
-  if (info_.type == SampleType::f32) clamp01(rows);
+  if (info_.type == SampleType::f32 && clamp01(rows)) has_clamped_ = true;
   next_row_ += count;
   return rows;
 }

@@ -5,10 +5,11 @@ format that can hold it into every format: it is there in the result, or one lin
 not. The orientation is applied and reset, EXIF's size is the result's, its thumbnail is gone."""
 import json
 import shutil
+import struct
 import subprocess
 import sys
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from common import DATA, SAMPLE, Checks, need_data, upres, upscale, workspace, write_nearest
 
@@ -24,14 +25,13 @@ FIELDS = {
 }
 RESOLUTION = 300  # per inch
 
-# What each format brings along, and what is written into each: FormatTraits::keeps. libvips 8.14
-# reads no EXIF of TIFF. JPEG XL's profile is not in a form that exiftool reads.
-BRINGS = {"jpg": "ICC EXIF XMP IPTC", "png": "ICC EXIF XMP", "webp": "ICC EXIF XMP",
-          "tif": "ICC XMP IPTC", "avif": "ICC EXIF XMP", "heic": "ICC EXIF XMP"}
+# What each format brings along, and what is written into each: FormatTraits::keeps. JPEG XL's
+# profile is not in a form that exiftool reads.
+BRINGS = {"jpg": "ICC EXIF XMP IPTC", "png": "ICC EXIF XMP IPTC", "webp": "ICC EXIF XMP",
+          "tif": "ICC EXIF XMP IPTC", "avif": "ICC EXIF XMP", "heic": "ICC EXIF XMP"}
 KEEPS = {"jpg": "ICC EXIF XMP IPTC", "png": "ICC EXIF XMP", "webp": "ICC EXIF XMP",
-         "tif": "ICC XMP IPTC", "avif": "ICC EXIF XMP", "heic": "ICC EXIF XMP", "jxl": "ICC",
+         "tif": "ICC EXIF XMP IPTC", "avif": "ICC EXIF XMP", "heic": "ICC EXIF XMP", "jxl": "ICC",
          "jp2": "", "ppm": "", "bmp": "ICC", "gif": ""}
-UNREAD = {"tif": "EXIF of TIFF files", "png": "IPTC of PNG files"}
 NAMES = {"jpg": "JPEG", "png": "PNG", "webp": "WebP", "tif": "TIFF", "avif": "AVIF",
          "heic": "HEIC", "jxl": "JPEG XL", "jp2": "JPEG 2000", "ppm": "PPM", "bmp": "BMP",
          "gif": "GIF"}
@@ -103,6 +103,74 @@ def wrong_fields(found, kinds, target):
     return wrong
 
 
+def said(source, target, model):
+    done = upres("image", source, "-o", target, "-n", model)
+    return done.stderr.strip() if done.returncode == 0 else f"FAILED: {done.stderr}"
+
+
+def check_sizes(checks, folder, model):
+    """What is too large is told, and keeps nothing else from being written."""
+    picture = Image.open(SAMPLE).convert("RGB").resize((24, 16))
+    exif = Image.Exif()
+    exif[0x13B] = "somebody"
+    for size, kept in ((60_000, True), (70_000, False), (3_000_000, False)):
+        exif[0x10E] = "x" * size  # ImageDescription
+        for source in ("png", "tif"):
+            picture.save(folder / f"large.{source}", exif=exif)
+            for target in ("jpg", "png", "tif"):
+                out = folder / f"large_{size}_{source}.{target}"
+                told = said(folder / f"large.{source}", out, model)
+                wanted = "" if kept else "upres: EXIF of more than 64 kB is not read"
+                found = fields([out])[out.name].get("IFD0:ImageDescription", "")
+                checks.check(told == wanted and len(found) == size * kept,
+                             f"EXIF of {size} bytes, {source} to {target}",
+                             f"{len(found)} written; says '{told}'")
+    picture.save(folder / "large.webp", xmp=b"<x:xmpmeta>" + b" " * 100_000 + b"</x:xmpmeta>")
+    told = said(folder / "large.webp", folder / "xmp.jpg", model)
+    checks.check(told == "upres: JPEG files are written without XMP",
+                 "XMP that JPEG has no room for", told)
+
+
+def check_png_texts(checks, folder, model):
+    """As ImageMagick writes them, and damaged."""
+    def text(name, content, count=None):
+        key = f"Raw profile type {name}"
+        texts.add_text(key, f"\n{name}\n{count or len(content):8}\n{content.hex()}\n", zip=True)
+
+    inside = {kind: subprocess.run(["exiftool", "-b", f"-{kind}", folder / "in.jpg"],
+                                   capture_output=True, check=True).stdout
+              for kind in ("EXIF", "XMP")}
+    with Image.open(folder / "in.jpg") as jpeg:
+        photoshop = b"".join(b"8BIM" + struct.pack(">HHL", kind, 0, len(block)) + block +
+                             b"\0" * (len(block) % 2)
+                             for kind, block in jpeg.info["photoshop"].items()
+                             if isinstance(block, bytes))
+    exif, xmp = inside["EXIF"].removeprefix(b"Exif\0\0"), inside["XMP"]
+    exif = b"Exif\0\0" + exif
+    cases = {"exif, xmp, iptc": (("exif", exif), ("xmp", xmp), ("iptc", photoshop)),
+             "APP1, 8bim": (("APP1", exif), ("8bim", photoshop)),
+             "APP1 of XMP": (("APP1", b"http://ns.adobe.com/xap/1.0/\0" + xmp),)}
+    picture = Image.open(SAMPLE).convert("RGB").resize((24, 16))
+    for name, profiles in cases.items():
+        texts = PngImagePlugin.PngInfo()
+        for profile in profiles:
+            text(*profile)
+        picture.save(folder / "text.png", pnginfo=texts)
+        told = said(folder / "text.png", folder / f"{name}.jpg", model)
+        kinds = [kind for kind, word in (("EXIF", exif), ("XMP", xmp), ("IPTC", photoshop))
+                 if any(content.endswith(word) for _, content in profiles)]
+        wrong = differing(fields([folder / f"{name}.jpg"])[f"{name}.jpg"], kinds)
+        checks.check(not wrong and not told, f"PNG's text of {name}: {' '.join(kinds)}",
+                     f"{wrong or ''} {told}")
+    for name, content, count in (("damaged", photoshop, 1_000_000), ("large", bytes(10_000_000), None)):
+        texts = PngImagePlugin.PngInfo()
+        text("iptc", content, count)
+        picture.save(folder / "text.png", pnginfo=texts)
+        told = said(folder / "text.png", folder / f"{name}.jpg", model)
+        checks.check(told == "upres: IPTC that is damaged or too large is not read",
+                     f"PNG's text of IPTC, {name}", told)
+
+
 def main():
     need_data(1, PROFILE)
     if not shutil.which("exiftool"):
@@ -126,17 +194,17 @@ def main():
             for target, keeps in KEEPS.items():
                 kept = [kind for kind in brings.split() if kind in keeps.split()]
                 lost = [kind for kind in brings.split() if kind not in keeps.split()]
-                notices = [f"upres: {UNREAD[source]} is not read"] if source in UNREAD else []
-                if lost:
-                    notices.append(f"upres: {NAMES[target]} files are written without "
-                                   f"{', '.join(lost)}")
+                notice = f"upres: {NAMES[target]} files are written without {', '.join(lost)}"
                 name = f"{source}.{target}"
                 seen = [k for k in kept if (k, target) != ("ICC", "jxl")]
                 wrong = wrong_fields(found.get(name, {}), seen, target)
-                if told[name] != "\n".join(notices):
+                if told[name] != (notice if lost else ""):
                     wrong.append(f"says '{told[name]}'")
                 checks.check(not wrong, f"{source} to {target}: {' '.join(kept) or 'nothing'}",
                              f"{wrong or ''}")
+
+        check_sizes(checks, folder, model)
+        check_png_texts(checks, folder, model)
 
         # A profile that exiftool does not see, by way of a format where it does.
         upscale(folder / "in.jpg", folder / "wide.jxl", "-n", model, "--lossless")
