@@ -120,8 +120,7 @@ bool has_iptc_text(Bytes file) {
 
 }  // namespace
 
-ImageMetadata metadata_of(VipsImage* image, Bytes file) {
-  std::string unread;
+ImageMetadata metadata_of(VipsImage* image, Bytes file, std::string unread) {
   VipsHandle<VipsImage> fields(vips_image_new());
   const double across = vips_image_get_xres(image);
   const double down = vips_image_get_yres(image);

@@ -24,8 +24,8 @@ constexpr double kUsualResolution = 72 / 25.4;
 
 /// What a file, read as `image`, holds beside its samples. The EXIF block leaves its orientation
 /// behind, which has been applied, and its thumbnail, which would show the picture as it was
-/// before.
-ImageMetadata metadata_of(VipsImage* image, std::span<const std::byte> file);
+/// before. `unread` names what reading has lost already.
+ImageMetadata metadata_of(VipsImage* image, std::span<const std::byte> file, std::string unread);
 
 /// The EXIF block, where there is one.
 std::span<const std::byte> exif_of(const ImageMetadata& metadata);

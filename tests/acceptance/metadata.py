@@ -3,13 +3,15 @@
 """What a picture file holds beside its pixels, field by field as exiftool reads it, from every
 format that can hold it into every format: it is there in the result, or one line says that it is
 not. The orientation is applied and reset, EXIF's size is the result's, its thumbnail is gone."""
+import io
 import json
 import shutil
 import struct
 import subprocess
 import sys
 
-from PIL import Image, PngImagePlugin
+import numpy as np
+from PIL import Image, ImageCms, PngImagePlugin
 
 from common import DATA, SAMPLE, Checks, need_data, upres, upscale, workspace, write_nearest
 
@@ -171,6 +173,29 @@ def check_png_texts(checks, folder, model):
                      f"PNG's text of IPTC, {name}", told)
 
 
+def check_lossy_jxl(checks, folder, model):
+    """With a profile it becomes sRGB, and that is told. Of colours that sRGB has."""
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(Image.open(PROFILE).info["icc_profile"]))
+    colours = Image.new("RGB", (128, 16))
+    for i, colour in enumerate(((128, 128, 128), (180, 120, 90), (90, 140, 110), (40, 50, 80))):
+        colours.paste(colour, (32 * i, 0, 32 * i + 32, 16))
+    colours.save(folder / "colours.png", icc_profile=profile.tobytes())
+    upscale(folder / "colours.png", folder / "colours.jxl", "-n", model, "-q", "98")
+    told = said(folder / "colours.jxl", folder / "back.png", model)
+    with Image.open(folder / "back.png") as made:
+        plain = "icc_profile" not in made.info
+        found = np.asarray(made.convert("RGB")).astype(int)[32, 64::128]
+    wanted = ImageCms.profileToProfile(colours, profile, ImageCms.createProfile("sRGB"),
+                                       renderingIntent=ImageCms.INTENT_RELATIVE_COLORIMETRIC)
+    apart = np.abs(found - np.asarray(wanted).astype(int)[8, 16::32]).max()
+    checks.check(told == "upres: the colour profile of lossy JPEG XL files is not read" and plain
+                 and apart <= 4, "lossy JPEG XL with a profile becomes sRGB",
+                 f"{apart} off; says '{told}'")
+    upscale(SAMPLE, folder / "plain.jxl", "-n", model)
+    told = said(folder / "plain.jxl", folder / "plain.png", model)
+    checks.check(not told, "lossy JPEG XL without a profile stays as it is", told)
+
+
 def main():
     need_data(1, PROFILE)
     if not shutil.which("exiftool"):
@@ -211,6 +236,7 @@ def main():
         upscale(folder / "wide.jxl", folder / "wide.png", "-n", model)
         wrong = differing(fields([folder / "wide.png"])["wide.png"], ["ICC"])
         checks.check(not wrong, "a profile goes through lossless JPEG XL", f"{wrong or ''}")
+        check_lossy_jxl(checks, folder, model)
     return checks.end()
 
 

@@ -16,7 +16,7 @@ import tarfile
 import types
 import zipfile
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 DATA = GOLDEN.parents[2] / "shared/data/images"
@@ -223,6 +223,25 @@ def ncnn_files():
             yield struct.pack("<I", len(graph)) + graph + weights
 
 
+def with_metadata(picture):
+    """A TIFF with EXIF's directories, and a PNG with IPTC, XMP and EXIF in texts."""
+    exif = Image.Exif()
+    exif[0x13B] = "somebody"
+    exif.get_ifd(0x8769).update({0x8827: 400, 0x9286: b"ASCII\0\0\0a comment"})
+    exif.get_ifd(0x8825).update({1: "N", 2: (51.0, 30.0, 0.0)})
+    content = io.BytesIO()
+    picture.save(content, "tiff", exif=exif)
+    yield "tiff", content.getvalue()
+    texts = PngImagePlugin.PngInfo()
+    for kind, profile in (("iptc", b"8BIM\4\4\0\0\0\0\0\x08\x1c\2\x19\0\3sea"),
+                          ("xmp", b"<x:xmpmeta/>"), ("APP1", exif.tobytes())):
+        texts.add_text(f"Raw profile type {kind}",
+                       f"\n{kind}\n{len(profile):8}\n{profile.hex()}\n", zip=True)
+    content = io.BytesIO()
+    picture.save(content, "png", pnginfo=texts)
+    yield "png", content.getvalue()
+
+
 def pictures():
     """Small ones that Pillow writes, and those beside the project, if any, that it does not."""
     colour = Image.radial_gradient("L").resize((24, 16)).convert("RGB")
@@ -237,6 +256,8 @@ def pictures():
             picture.convert(mode).save(content, kind)
             yield f"{kind}_{mode.replace(';', '_')}", content.getvalue()
     yield "pfm", b"Pf\n2 2\n-1.0\n" + struct.pack("<4f", 0, 0.5, 1, 2)
+    for kind, content in with_metadata(colour):
+        yield f"{kind}_metadata", content
     for path in sorted(DATA.glob("*/*")):
         if path.is_file() and path.stat().st_size < 20_000:
             yield f"{path.parent.name}_{path.name}", path.read_bytes()
