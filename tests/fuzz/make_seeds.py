@@ -223,18 +223,30 @@ def ncnn_files():
             yield struct.pack("<I", len(graph)) + graph + weights
 
 
+def tiff_directory(entries, offset):
+    """What stands there: (tag, type, count, value of 4 bytes) each, and no directory after it."""
+    table = b"".join(struct.pack("<HHL4s", *entry) for entry in entries)
+    return struct.pack("<H", len(entries)) + table + bytes(4), offset + 6 + 12 * len(entries)
+
+
 def with_metadata(picture):
     """A TIFF with EXIF's directories, and a PNG with IPTC, XMP and EXIF in texts."""
-    exif = Image.Exif()
-    exif[0x13B] = "somebody"
-    exif.get_ifd(0x8769).update({0x8827: 400, 0x9286: b"ASCII\0\0\0a comment"})
-    exif.get_ifd(0x8825).update({1: "N", 2: (51.0, 30.0, 0.0)})
-    content = io.BytesIO()
-    picture.save(content, "tiff", exif=exif)
-    yield "tiff", content.getvalue()
+    def short(value):
+        return struct.pack("<L", value)
+
+    latitude = struct.pack("<6L", 51, 1, 30, 1, 0, 1)
+    camera, after = tiff_directory([(0x8827, 3, 1, short(400)), (0x927C, 7, 4, b"note")], 36)
+    place, first = tiff_directory([(1, 2, 2, b"N"), (2, 5, 3, short(12))], after)
+    samples = [(tag, 3, 1, short(value)) for tag, value in
+               ((256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1),
+                (279, 1))]
+    tags = samples + [(0x13B, 2, 3, b"me"), (0x8769, 4, 1, short(36)), (0x8825, 4, 1, short(after))]
+    tiff = (b"II*\0" + short(first) + b"\x80\0\0\0" + latitude + camera + place +
+            tiff_directory(tags, first)[0])
+    yield "tiff", tiff
     texts = PngImagePlugin.PngInfo()
     for kind, profile in (("iptc", b"8BIM\4\4\0\0\0\0\0\x08\x1c\2\x19\0\3sea"),
-                          ("xmp", b"<x:xmpmeta/>"), ("APP1", exif.tobytes())):
+                          ("xmp", b"<x:xmpmeta/>"), ("APP1", b"Exif\0\0" + tiff)):
         texts.add_text(f"Raw profile type {kind}",
                        f"\n{kind}\n{len(profile):8}\n{profile.hex()}\n", zip=True)
     content = io.BytesIO()
