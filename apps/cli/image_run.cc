@@ -70,8 +70,8 @@ struct Picture {
 /// A picture whose rows are being read.
 struct Opened {
   std::unique_ptr<ReadAhead> rows;
+  const ImageReader* reader = nullptr;  ///< where they come from
   ImageMetadata metadata;
-  std::string_view unread;
   size_t bytes_held = 0;
   bool constant_alpha = false;
 };
@@ -84,7 +84,7 @@ Opened open(const fs::path& path, const ReadOptions& options) {
     opened.constant_alpha = has_constant_alpha(scanned);
   }
   opened.metadata = reader->metadata();
-  opened.unread = reader->unread();
+  opened.reader = reader.get();
   opened.bytes_held = reader->bytes_held();
   opened.rows = std::make_unique<ReadAhead>(std::move(reader), kReadAhead);
   return opened;
@@ -103,18 +103,6 @@ struct Pending {
 std::optional<timespec> time_of(const fs::path& file) {
   struct stat status {};
   return stat(file.c_str(), &status) == 0 ? std::optional(status.st_mtim) : std::nullopt;
-}
-
-/// The kinds of metadata that a picture has and a format does not keep: "EXIF XMP".
-std::string lost(const std::string& kinds, ImageFormat format) {
-  std::string lost;
-  for (const char* kind : {"ICC", "EXIF", "XMP", "IPTC"}) {
-    const bool has = kinds.find(kind) != std::string::npos;
-    if (!has || traits(format).keeps.find(kind) != std::string_view::npos) continue;
-    lost += (lost.empty() ? "" : ", ");
-    lost += kind;
-  }
-  return lost;
 }
 
 class ImageRun {
@@ -228,8 +216,10 @@ class ImageRun {
     const size_t bytes = ImageWriter::bytes_needed(task.format, result, kWriteBehind);
     make_room(bytes);
     check_memory(opened.bytes_held + bytes, task);
-    if (!opened.unread.empty()) report_.notice(fmt::format("{} is not read", opened.unread));
-    if (const std::string kinds = lost(opened.metadata.kinds(), task.format); !kinds.empty()) {
+    if (const std::string_view unread = opened.metadata.unread(); !unread.empty()) {
+      report_.notice(fmt::format("{} is not read", unread));
+    }
+    if (const std::string kinds = opened.metadata.lost_in(task.format); !kinds.empty()) {
       report_.notice(
           fmt::format("{} files are written without {}", traits(task.format).name, kinds));
     }
@@ -252,6 +242,9 @@ class ImageRun {
           .notice = [&](const std::string& sentence) { report_.notice(sentence); }};
       tiles = upscaler.run(*opened.rows, opened.constant_alpha, *writer, options_.upscale, events,
                            stop_);
+    }
+    if (opened.reader->has_clamped()) {
+      report_.notice("values beyond 0..1 are clamped, as of pictures with high dynamic range");
     }
     pending_.push_back(
         {task, result, std::move(writer), bytes, tiles, {.upscaling_s = watch.lap()}});

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is looked at in a picture file before a library reads it. Included by media/ only.
+// Numbers and parts of picture files that no library reads or writes. Included by media/ only.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace upres {
 
@@ -27,6 +28,16 @@ inline uint64_t number_at(std::span<const std::byte> file, uint64_t offset, int 
   return number;
 }
 
+/// Appends a number in `size` bytes.
+inline void put_number(std::vector<std::byte>& bytes, uint64_t number, int size, ByteOrder order) {
+  for (int i = 0; i < size; ++i) {
+    const int shift = 8 * (order == ByteOrder::big ? size - 1 - i : i);
+    bytes.push_back(std::byte(number >> shift & 255));
+  }
+}
+
+constexpr std::string_view kPngSignature = "\x89PNG\r\n\x1a\n";
+
 struct PngChunk {
   std::string_view name;
   uint64_t length;        ///< of its data, as it claims
@@ -37,9 +48,8 @@ struct PngChunk {
 /// visit(chunk) for the chunks of a PNG file in order, until it returns false or the file ends.
 template <typename Visit>
 void for_each_png_chunk(std::span<const std::byte> file, Visit&& visit) {
-  constexpr uint64_t kSignature = 8;
   constexpr uint64_t kAroundData = 12;  // a chunk's length, name and check
-  for (uint64_t at = kSignature; at + kAroundData <= file.size();) {
+  for (uint64_t at = kPngSignature.size(); at + kAroundData <= file.size();) {
     const uint64_t length = number_at(file, at, 4, ByteOrder::big);
     const std::string_view chunk = text_of(file.subspan(at));
     const bool whole = length <= file.size() - at - kAroundData;

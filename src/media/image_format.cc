@@ -28,7 +28,18 @@ constexpr std::string_view kGif[] = {".gif"};
 constexpr int kMaxVipsSide = 10'000'000;  // VIPS_MAX_COORD
 constexpr int kMaxJpegSide = 65500;       // of libjpeg; the format has 65535
 
-// What a format keeps is what libvips 8.14 writes into it; tests/acceptance/metadata.py looks.
+// What libheif's readers open; its encoders write more. Of a HEIC they count one pixel too many
+// where the other side is not in whole blocks. The levels of AV1 and HEVC end there, too.
+constexpr int kMaxAvifSide = 16384;
+constexpr int kMaxHeicSide = 16383;
+
+// x265 gives nothing, without a word, where a picture's level (5 and up, from this side on) wants
+// blocks larger than the picture is wide.
+constexpr int kMaxThinHeicSide = 4216;
+constexpr int kMinHeicBlock = 32;
+
+// What a format keeps is what libvips 8.14 writes into it, and EXIF of TIFF;
+// tests/acceptance/metadata.py looks.
 constexpr unsigned kDepths8And16 = kHoldsU8 | kHoldsU16;
 constexpr unsigned kModern = kHoldsAlpha | kLossy | kLossless;
 constexpr unsigned kHeif = kDepths8And16 | kHoldsAlpha | kLossy;  // libvips has it in YCbCr only
@@ -40,9 +51,9 @@ constexpr std::array kFormats = {
                  "ICC EXIF XMP IPTC"},
     FormatTraits{ImageFormat::webp, "WebP", kWebp, 16383, kHoldsU8 | kModern, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::tiff, "TIFF", kTiff, kMaxVipsSide,
-                 kDepths8And16 | kHoldsF32 | kHoldsAlpha | kStreams, "ICC XMP IPTC"},
-    FormatTraits{ImageFormat::avif, "AVIF", kAvif, 65535, kHeif, "ICC EXIF XMP"},
-    FormatTraits{ImageFormat::heic, "HEIC", kHeic, 65535, kHeif, "ICC EXIF XMP"},
+                 kDepths8And16 | kHoldsF32 | kHoldsAlpha | kStreams, "ICC EXIF XMP IPTC"},
+    FormatTraits{ImageFormat::avif, "AVIF", kAvif, kMaxAvifSide, kHeif, "ICC EXIF XMP"},
+    FormatTraits{ImageFormat::heic, "HEIC", kHeic, kMaxHeicSide, kHeif, "ICC EXIF XMP"},
     FormatTraits{ImageFormat::jxl, "JPEG XL", kJxl, kMaxVipsSide, kDepths8And16 | kModern, "ICC"},
     FormatTraits{ImageFormat::jp2, "JPEG 2000", kJp2, kMaxVipsSide, kDepths8And16 | kModern, ""},
     FormatTraits{ImageFormat::ppm, "PPM", kPpm, kMaxVipsSide, kDepths8And16 | kStreams, ""},
@@ -103,6 +114,10 @@ void check_holds(ImageFormat format, const std::filesystem::path& path, const Fr
   if (longest > can.max_side) {
     refuse(fmt::format("{} pixels a side", longest),
            can.max_side < kMaxVipsSide ? "use a smaller -s, or write a PNG" : "use a smaller -s");
+  }
+  const int shortest = std::min(picture.size.width, picture.size.height);
+  if (format == ImageFormat::heic && longest > kMaxThinHeicSide && shortest < kMinHeicBlock) {
+    refuse(fmt::format("{} by {} pixels", longest, shortest), "write a PNG");
   }
 }
 

@@ -2,16 +2,18 @@
 #include "media/image_reader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <mutex>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "media/file_bytes.h"
 #include "media/metadata.h"
-#include "media/unread.h"
 #include "media/vips.h"
 
 namespace upres {
@@ -65,7 +67,7 @@ struct Signature {
 // Told here and not by libvips: it would show the file to all of its readers to ask whose it is,
 // the untrusted ones too (OpenSlide's allocates what a damaged TIFF claims).
 constexpr Signature kSignatures[] = {
-    {"\x89PNG\r\n\x1a\n", 0, "pngload_source"},
+    {kPngSignature, 0, "pngload_source"},
     {"\xff\xd8", 0, "jpegload_source"},
     {"GIF8", 0, "gifload_source"},
     {"WEBP", 8, "webpload_source"},
@@ -177,6 +179,54 @@ bool has_16_bits(VipsImage* image) {
   return vips_image_get_format(image) == VIPS_FORMAT_USHORT;
 }
 
+/// Whether libjxl 0.7 gives the samples of a lossy JPEG XL in its linear sRGB, which it does where
+/// the file has a profile; what is beyond sRGB is then cut off.
+bool is_linear_srgb(VipsImage* image) {
+  using namespace std::string_view_literals;
+  const void* data = nullptr;
+  size_t size = 0;
+  if (vips_image_get_typeof(image, VIPS_META_ICC_NAME) == 0 ||
+      vips_image_get_blob(image, VIPS_META_ICC_NAME, &data, &size) != 0) {
+    return false;
+  }
+  // In the profile's description, "RGB_D65_SRG_Rel_Lin" or "Gra_D65_Rel_Lin", as UTF-16.
+  const std::string_view profile(static_cast<const char*>(data), size);
+  return profile.find("\0D\0006\0005\0_"sv) != std::string_view::npos &&
+         profile.find("\0R\0e\0l\0_\0L\0i\0n"sv) != std::string_view::npos;
+}
+
+/// The same in sRGB as it is usual, without a profile: networks do not know linear light.
+void linear_to_srgb(Picture& image, const fs::path& path) {
+  const int bands = vips_image_get_bands(image.get());
+  const int colours = bands <= 2 ? 1 : 3;
+  const bool deep = has_16_bits(image.get());
+  const int largest = deep ? 65535 : 255;
+  std::vector<uint16_t> table(size_t(largest + 1) * size_t(bands));
+  for (int level = 0; level <= largest; ++level) {
+    const double linear = double(level) / largest;
+    const double curved =
+        linear <= 0.0031308 ? 12.92 * linear : 1.055 * std::pow(linear, 1 / 2.4) - 0.055;
+    for (int band = 0; band < bands; ++band) {
+      table[size_t(level * bands + band)] =
+          uint16_t(band < colours ? std::lround(curved * largest) : level);
+    }
+  }
+  Picture levels(vips_image_new_from_memory_copy(table.data(), table.size() * sizeof(table[0]),
+                                                 largest + 1, 1, bands, VIPS_FORMAT_USHORT));
+  if (!levels) fail_reading(path);
+  const VipsBandFormat format = vips_image_get_format(image.get());
+  const VipsInterpretation kind = vips_image_get_interpretation(image.get());
+  replace(levels, path,
+          [&](VipsImage* in, VipsImage** out) { return vips_cast(in, out, format, nullptr); });
+  replace(image, path, [&](VipsImage* in, VipsImage** out) {
+    return vips_maplut(in, out, levels.get(), nullptr);
+  });
+  replace(image, path, [&](VipsImage* in, VipsImage** out) {
+    return vips_copy(in, out, "interpretation", kind, nullptr);
+  });
+  vips_image_remove(image.get(), VIPS_META_ICC_NAME);
+}
+
 /// To sRGB where the samples are not those of gray or some RGB.
 void convert_colours(Picture& image, const fs::path& path) {
   const int depth = has_16_bits(image.get()) ? 16 : 8;
@@ -268,11 +318,16 @@ SampleType sample_type(VipsImage* image) {
   }
 }
 
-/// Not a number becomes 0.
-void clamp01(Frame& frame) {
+/// Whether there was anything to clamp. Not a number becomes 0.
+bool clamp01(Frame& frame) {
   const std::span floats(reinterpret_cast<float*>(frame.data()),
                          frame.total_bytes() / sizeof(float));
-  for (float& value : floats) value = value > 0 ? std::min(value, 1.0f) : 0.0f;
+  bool clamped = false;
+  for (float& value : floats) {
+    clamped |= !(value >= 0 && value <= 1);
+    value = value > 0 ? std::min(value, 1.0f) : 0.0f;
+  }
+  return clamped;
 }
 
 // Reading ------------------------------------------------------------------------------------
@@ -309,20 +364,28 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
   check_is_file(path);
   Picture& image = vips_->image;
   MappedFile file = MappedFile::open(path, ErrorCode::input);
-  unread_ = unread_metadata(file.bytes());
-  if (is_bmp(file.bytes())) {
+  const std::span<const std::byte> bytes = file.bytes();
+  bool is_jxl = false;
+  if (is_bmp(bytes)) {
     vips_->file = std::move(file);
-    image = open_bmp(path, vips_->file->bytes(), options.max_pixels);
+    image = open_bmp(path, bytes, options.max_pixels);
   } else {
-    const char* loader = find_loader(file.bytes(), path);
-    if (loader == std::string_view("pngload_source")) check_png_chunks(file.bytes(), path);
+    const char* loader = find_loader(bytes, path);
+    if (loader == std::string_view("pngload_source")) check_png_chunks(bytes, path);
     image = open_other(path, loader);
-    vips_->upside_down = is_pfm(file.bytes());
+    is_jxl = loader == std::string_view("jxlload_source");
+    vips_->upside_down = is_pfm(bytes);
   }
   check_claim(path, vips_image_get_width(image.get()), vips_image_get_height(image.get()),
               options.max_pixels);
   convert_colours(image, path);
-  metadata_ = metadata_of(image.get());
+  std::string unread;
+  if (is_jxl && vips_image_get_format(image.get()) != VIPS_FORMAT_FLOAT &&
+      is_linear_srgb(image.get())) {
+    linear_to_srgb(image, path);
+    unread = "the colour profile of lossy JPEG XL files";
+  }
+  metadata_ = metadata_of(image.get(), bytes, std::move(unread));
   check_channels(image.get(), path);
   convert_samples(image, path);
   if (options.flatten) flatten(image, path, *options.flatten);
@@ -362,7 +425,7 @@ Frame ImageReader::read() {
     std::memcpy(rows.row(y), VIPS_REGION_ADDR(vips_->region.get(), 0, next_row_ + y),
                 rows.row_bytes());
   }
-  if (info_.type == SampleType::f32) clamp01(rows);
+  if (info_.type == SampleType::f32 && clamp01(rows)) has_clamped_ = true;
   next_row_ += count;
   return rows;
 }

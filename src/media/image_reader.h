@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "frame/rows.h"
+#include "media/image_format.h"
 
 namespace upres {
 
@@ -23,8 +24,10 @@ class ImageMetadata {
   ImageMetadata() = default;
   explicit ImageMetadata(std::shared_ptr<const Fields> fields) : fields_(std::move(fields)) {}
   const Fields* fields() const { return fields_.get(); }
-  /// "ICC EXIF": which kinds of it there are, in that order.
-  std::string kinds() const;
+  /// "ICC, EXIF": which kinds of it a file of that format is written without, in that order.
+  std::string lost_in(ImageFormat format) const;
+  /// What it lacks of the file's, as in "EXIF of more than 64 kB"; empty where it lacks nothing.
+  std::string_view unread() const;
 
  private:
   std::shared_ptr<const Fields> fields_;
@@ -57,8 +60,9 @@ class ImageReader : public RowSource {
   Frame read() override;
 
   const ImageMetadata& metadata() const { return metadata_; }
-  /// What metadata() lacks of the file's, as in "EXIF of TIFF files"; empty where it lacks nothing.
-  std::string_view unread() const { return unread_; }
+  /// Whether floats beyond 0..1 were clamped in the rows that were read. Not while another thread
+  /// reads.
+  bool has_clamped() const { return has_clamped_; }
   /// Memory that reading takes beside the strips, in bytes.
   size_t bytes_held() const;
 
@@ -68,7 +72,7 @@ class ImageReader : public RowSource {
   std::unique_ptr<Vips> vips_;
   FrameInfo info_;
   ImageMetadata metadata_;
-  std::string_view unread_;
+  bool has_clamped_ = false;
   int next_row_ = 0;
 };
 

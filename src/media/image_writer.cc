@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -11,9 +12,11 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "frame/row_queue.h"
+#include "media/exif.h"
 #include "media/metadata.h"
 #include "media/vips.h"
 
@@ -200,6 +203,7 @@ struct ImageWriter::Encoding {
   /// The work of the thread.
   void run();
   void encode();
+  void add_exif();
   /// The rows to come as an image that is read from top to bottom; null on failure.
   VipsHandle<VipsImage> image();
   /// libvips asks for rows, all in order.
@@ -262,6 +266,29 @@ void ImageWriter::Encoding::encode() {
   if (!rows || !save(rows.get(), target, info, file, to.get())) {
     fail(ErrorCode::output, "cannot write {}: {}", target.path.string(),
          to.error() != 0 ? std::strerror(to.error()) : vips_reason());
+  }
+  if (target.format == ImageFormat::tiff) add_exif();
+}
+
+/// Puts EXIF into a TIFF that libvips has written without: a new first directory behind its end, of
+/// which the header then says that it is the first.
+void ImageWriter::Encoding::add_exif() {
+  const Exif exif = read_exif(exif_of(metadata));
+  if (exif.tags.empty()) return;
+  const int descriptor = file.descriptor();
+  const off_t end = ::lseek(descriptor, 0, SEEK_END);
+  const std::array<std::byte, 1> padding = {};
+  if (end % 2 != 0) file.write(padding);
+  const MappedFile written =
+      MappedFile::open(fmt::format("/proc/self/fd/{}", descriptor), ErrorCode::output);
+  const TiffForm form = tiff_form(written.bytes()).value();
+  const uint64_t offset = written.bytes().size();
+  file.write(first_directory_with(exif, written.bytes(), info.size));
+  std::vector<std::byte> address;
+  put_number(address, offset, form.address_bytes(), form.order);
+  if (::pwrite(descriptor, address.data(), address.size(), off_t(first_tiff_directory_at(form))) !=
+      ssize_t(address.size())) {
+    fail(ErrorCode::output, "cannot write {}: {}", target.path.string(), std::strerror(errno));
   }
 }
 

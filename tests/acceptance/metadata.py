@@ -3,12 +3,15 @@
 """What a picture file holds beside its pixels, field by field as exiftool reads it, from every
 format that can hold it into every format: it is there in the result, or one line says that it is
 not. The orientation is applied and reset, EXIF's size is the result's, its thumbnail is gone."""
+import io
 import json
 import shutil
+import struct
 import subprocess
 import sys
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageCms, PngImagePlugin
 
 from common import DATA, SAMPLE, Checks, need_data, upres, upscale, workspace, write_nearest
 
@@ -24,14 +27,13 @@ FIELDS = {
 }
 RESOLUTION = 300  # per inch
 
-# What each format brings along, and what is written into each: FormatTraits::keeps. libvips 8.14
-# reads no EXIF of TIFF. JPEG XL's profile is not in a form that exiftool reads.
-BRINGS = {"jpg": "ICC EXIF XMP IPTC", "png": "ICC EXIF XMP", "webp": "ICC EXIF XMP",
-          "tif": "ICC XMP IPTC", "avif": "ICC EXIF XMP", "heic": "ICC EXIF XMP"}
+# What each format brings along, and what is written into each: FormatTraits::keeps. JPEG XL's
+# profile is not in a form that exiftool reads.
+BRINGS = {"jpg": "ICC EXIF XMP IPTC", "png": "ICC EXIF XMP IPTC", "webp": "ICC EXIF XMP",
+          "tif": "ICC EXIF XMP IPTC", "avif": "ICC EXIF XMP", "heic": "ICC EXIF XMP"}
 KEEPS = {"jpg": "ICC EXIF XMP IPTC", "png": "ICC EXIF XMP", "webp": "ICC EXIF XMP",
-         "tif": "ICC XMP IPTC", "avif": "ICC EXIF XMP", "heic": "ICC EXIF XMP", "jxl": "ICC",
+         "tif": "ICC EXIF XMP IPTC", "avif": "ICC EXIF XMP", "heic": "ICC EXIF XMP", "jxl": "ICC",
          "jp2": "", "ppm": "", "bmp": "ICC", "gif": ""}
-UNREAD = {"tif": "EXIF of TIFF files", "png": "IPTC of PNG files"}
 NAMES = {"jpg": "JPEG", "png": "PNG", "webp": "WebP", "tif": "TIFF", "avif": "AVIF",
          "heic": "HEIC", "jxl": "JPEG XL", "jp2": "JPEG 2000", "ppm": "PPM", "bmp": "BMP",
          "gif": "GIF"}
@@ -103,6 +105,97 @@ def wrong_fields(found, kinds, target):
     return wrong
 
 
+def said(source, target, model):
+    done = upres("image", source, "-o", target, "-n", model)
+    return done.stderr.strip() if done.returncode == 0 else f"FAILED: {done.stderr}"
+
+
+def check_sizes(checks, folder, model):
+    """What is too large is told, and keeps nothing else from being written."""
+    picture = Image.open(SAMPLE).convert("RGB").resize((24, 16))
+    exif = Image.Exif()
+    exif[0x13B] = "somebody"
+    for size, kept in ((60_000, True), (70_000, False), (3_000_000, False)):
+        exif[0x10E] = "x" * size  # ImageDescription
+        for source in ("png", "tif"):
+            picture.save(folder / f"large.{source}", exif=exif)
+            for target in ("jpg", "png", "tif"):
+                out = folder / f"large_{size}_{source}.{target}"
+                told = said(folder / f"large.{source}", out, model)
+                wanted = "" if kept else "upres: EXIF of more than 64 kB is not read"
+                found = fields([out])[out.name].get("IFD0:ImageDescription", "")
+                checks.check(told == wanted and len(found) == size * kept,
+                             f"EXIF of {size} bytes, {source} to {target}",
+                             f"{len(found)} written; says '{told}'")
+    picture.save(folder / "large.webp", xmp=b"<x:xmpmeta>" + b" " * 100_000 + b"</x:xmpmeta>")
+    told = said(folder / "large.webp", folder / "xmp.jpg", model)
+    checks.check(told == "upres: JPEG files are written without XMP",
+                 "XMP that JPEG has no room for", told)
+
+
+def check_png_texts(checks, folder, model):
+    """As ImageMagick writes them, and damaged."""
+    def text(name, content, count=None):
+        key = f"Raw profile type {name}"
+        texts.add_text(key, f"\n{name}\n{count or len(content):8}\n{content.hex()}\n", zip=True)
+
+    inside = {kind: subprocess.run(["exiftool", "-b", f"-{kind}", folder / "in.jpg"],
+                                   capture_output=True, check=True).stdout
+              for kind in ("EXIF", "XMP")}
+    with Image.open(folder / "in.jpg") as jpeg:
+        photoshop = b"".join(b"8BIM" + struct.pack(">HHL", kind, 0, len(block)) + block +
+                             b"\0" * (len(block) % 2)
+                             for kind, block in jpeg.info["photoshop"].items()
+                             if isinstance(block, bytes))
+    exif, xmp = inside["EXIF"].removeprefix(b"Exif\0\0"), inside["XMP"]
+    exif = b"Exif\0\0" + exif
+    cases = {"exif, xmp, iptc": (("exif", exif), ("xmp", xmp), ("iptc", photoshop)),
+             "APP1, 8bim": (("APP1", exif), ("8bim", photoshop)),
+             "APP1 of XMP": (("APP1", b"http://ns.adobe.com/xap/1.0/\0" + xmp),)}
+    picture = Image.open(SAMPLE).convert("RGB").resize((24, 16))
+    for name, profiles in cases.items():
+        texts = PngImagePlugin.PngInfo()
+        for profile in profiles:
+            text(*profile)
+        picture.save(folder / "text.png", pnginfo=texts)
+        told = said(folder / "text.png", folder / f"{name}.jpg", model)
+        kinds = [kind for kind, word in (("EXIF", exif), ("XMP", xmp), ("IPTC", photoshop))
+                 if any(content.endswith(word) for _, content in profiles)]
+        wrong = differing(fields([folder / f"{name}.jpg"])[f"{name}.jpg"], kinds)
+        checks.check(not wrong and not told, f"PNG's text of {name}: {' '.join(kinds)}",
+                     f"{wrong or ''} {told}")
+    for name, content, count in (("damaged", photoshop, 1_000_000), ("large", bytes(10_000_000), None)):
+        texts = PngImagePlugin.PngInfo()
+        text("iptc", content, count)
+        picture.save(folder / "text.png", pnginfo=texts)
+        told = said(folder / "text.png", folder / f"{name}.jpg", model)
+        checks.check(told == "upres: IPTC that is damaged or too large is not read",
+                     f"PNG's text of IPTC, {name}", told)
+
+
+def check_lossy_jxl(checks, folder, model):
+    """With a profile it becomes sRGB, and that is told. Of colours that sRGB has."""
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(Image.open(PROFILE).info["icc_profile"]))
+    colours = Image.new("RGB", (128, 16))
+    for i, colour in enumerate(((128, 128, 128), (180, 120, 90), (90, 140, 110), (40, 50, 80))):
+        colours.paste(colour, (32 * i, 0, 32 * i + 32, 16))
+    colours.save(folder / "colours.png", icc_profile=profile.tobytes())
+    upscale(folder / "colours.png", folder / "colours.jxl", "-n", model, "-q", "98")
+    told = said(folder / "colours.jxl", folder / "back.png", model)
+    with Image.open(folder / "back.png") as made:
+        plain = "icc_profile" not in made.info
+        found = np.asarray(made.convert("RGB")).astype(int)[32, 64::128]
+    wanted = ImageCms.profileToProfile(colours, profile, ImageCms.createProfile("sRGB"),
+                                       renderingIntent=ImageCms.INTENT_RELATIVE_COLORIMETRIC)
+    apart = np.abs(found - np.asarray(wanted).astype(int)[8, 16::32]).max()
+    checks.check(told == "upres: the colour profile of lossy JPEG XL files is not read" and plain
+                 and apart <= 4, "lossy JPEG XL with a profile becomes sRGB",
+                 f"{apart} off; says '{told}'")
+    upscale(SAMPLE, folder / "plain.jxl", "-n", model)
+    told = said(folder / "plain.jxl", folder / "plain.png", model)
+    checks.check(not told, "lossy JPEG XL without a profile stays as it is", told)
+
+
 def main():
     need_data(1, PROFILE)
     if not shutil.which("exiftool"):
@@ -126,23 +219,24 @@ def main():
             for target, keeps in KEEPS.items():
                 kept = [kind for kind in brings.split() if kind in keeps.split()]
                 lost = [kind for kind in brings.split() if kind not in keeps.split()]
-                notices = [f"upres: {UNREAD[source]} is not read"] if source in UNREAD else []
-                if lost:
-                    notices.append(f"upres: {NAMES[target]} files are written without "
-                                   f"{', '.join(lost)}")
+                notice = f"upres: {NAMES[target]} files are written without {', '.join(lost)}"
                 name = f"{source}.{target}"
                 seen = [k for k in kept if (k, target) != ("ICC", "jxl")]
                 wrong = wrong_fields(found.get(name, {}), seen, target)
-                if told[name] != "\n".join(notices):
+                if told[name] != (notice if lost else ""):
                     wrong.append(f"says '{told[name]}'")
                 checks.check(not wrong, f"{source} to {target}: {' '.join(kept) or 'nothing'}",
                              f"{wrong or ''}")
+
+        check_sizes(checks, folder, model)
+        check_png_texts(checks, folder, model)
 
         # A profile that exiftool does not see, by way of a format where it does.
         upscale(folder / "in.jpg", folder / "wide.jxl", "-n", model, "--lossless")
         upscale(folder / "wide.jxl", folder / "wide.png", "-n", model)
         wrong = differing(fields([folder / "wide.png"])["wide.png"], ["ICC"])
         checks.check(not wrong, "a profile goes through lossless JPEG XL", f"{wrong or ''}")
+        check_lossy_jxl(checks, folder, model)
     return checks.end()
 
 

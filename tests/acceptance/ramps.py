@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from PIL import Image
 
-from common import Checks, upscale, workspace, write_nearest
+from common import Checks, upres, upscale, workspace, write_nearest
 from png_file import read_png, write_png
 
 DEEP = {"png": [], "tif": [], "ppm": [], "jxl": ["--lossless"], "jp2": ["--lossless"]}
@@ -87,9 +87,14 @@ def check_floats(checks, folder, model):
 
     outside = np.array([[[-1.0], [np.nan]], [[2.0], [np.inf]]], np.float32)
     write_pfm(folder / "in.pfm", outside, "<")
-    upscale(folder / "in.pfm", folder / "out.pfm", "-n", model, "--overwrite")
+    done = upres("image", folder / "in.pfm", "-o", folder / "out.pfm", "-n", model, "--overwrite")
     made = read_pfm(folder / "out.pfm")[::2, ::2, 0].tolist()
-    checks.check(made == [[0, 0], [1, 1]], "floats beyond 0..1 are clamped", f"{made}")
+    told = done.stderr.strip()
+    checks.check(made == [[0, 0], [1, 1]] and told.startswith("upres: values beyond 0..1"),
+                 "floats beyond 0..1 are clamped, and it is told once", f"{made}; {told}")
+    done = upres("image", folder / "out.pfm", "-o", folder / "in.pfm", "-n", model, "--overwrite")
+    checks.check(done.returncode == 0 and not done.stderr, "nothing is told of floats within",
+                 done.stderr)
 
 
 def main():

@@ -117,6 +117,8 @@ def check_refusals(checks, folder, model):
     before = sorted(p.name for p in folder.iterdir())
     cases = [("long.png", "out.webp", 5, "WebP cannot hold 80000 pixels a side", []),
              ("good.png", "out.webp", 5, "WebP cannot hold 16384 pixels a side", ["--width", "16384"]),
+             ("good.png", "out.avif", 5, "AVIF cannot hold 16385 pixels a side", ["--width", "16385"]),
+             ("good.png", "out.heic", 5, "HEIC cannot hold 16384 pixels a side", ["--width", "16384"]),
              ("long.png", "out.jpg", 5, "JPEG cannot hold 80000 pixels a side", []),
              ("alpha.png", "out.jpg", 5, "give --flatten COLOUR", []),
              ("deep.png", "out.jpg", 5, "give --depth 8", []),

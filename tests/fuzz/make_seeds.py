@@ -16,7 +16,7 @@ import tarfile
 import types
 import zipfile
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 DATA = GOLDEN.parents[2] / "shared/data/images"
@@ -223,6 +223,37 @@ def ncnn_files():
             yield struct.pack("<I", len(graph)) + graph + weights
 
 
+def tiff_directory(entries, offset):
+    """What stands there: (tag, type, count, value of 4 bytes) each, and no directory after it."""
+    table = b"".join(struct.pack("<HHL4s", *entry) for entry in entries)
+    return struct.pack("<H", len(entries)) + table + bytes(4), offset + 6 + 12 * len(entries)
+
+
+def with_metadata(picture):
+    """A TIFF with EXIF's directories, and a PNG with IPTC, XMP and EXIF in texts."""
+    def short(value):
+        return struct.pack("<L", value)
+
+    latitude = struct.pack("<6L", 51, 1, 30, 1, 0, 1)
+    camera, after = tiff_directory([(0x8827, 3, 1, short(400)), (0x927C, 7, 4, b"note")], 36)
+    place, first = tiff_directory([(1, 2, 2, b"N"), (2, 5, 3, short(12))], after)
+    samples = [(tag, 3, 1, short(value)) for tag, value in
+               ((256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1),
+                (279, 1))]
+    tags = samples + [(0x13B, 2, 3, b"me"), (0x8769, 4, 1, short(36)), (0x8825, 4, 1, short(after))]
+    tiff = (b"II*\0" + short(first) + b"\x80\0\0\0" + latitude + camera + place +
+            tiff_directory(tags, first)[0])
+    yield "tiff", tiff
+    texts = PngImagePlugin.PngInfo()
+    for kind, profile in (("iptc", b"8BIM\4\4\0\0\0\0\0\x08\x1c\2\x19\0\3sea"),
+                          ("xmp", b"<x:xmpmeta/>"), ("APP1", b"Exif\0\0" + tiff)):
+        texts.add_text(f"Raw profile type {kind}",
+                       f"\n{kind}\n{len(profile):8}\n{profile.hex()}\n", zip=True)
+    content = io.BytesIO()
+    picture.save(content, "png", pnginfo=texts)
+    yield "png", content.getvalue()
+
+
 def pictures():
     """Small ones that Pillow writes, and those beside the project, if any, that it does not."""
     colour = Image.radial_gradient("L").resize((24, 16)).convert("RGB")
@@ -237,6 +268,8 @@ def pictures():
             picture.convert(mode).save(content, kind)
             yield f"{kind}_{mode.replace(';', '_')}", content.getvalue()
     yield "pfm", b"Pf\n2 2\n-1.0\n" + struct.pack("<4f", 0, 0.5, 1, 2)
+    for kind, content in with_metadata(colour):
+        yield f"{kind}_metadata", content
     for path in sorted(DATA.glob("*/*")):
         if path.is_file() and path.stat().st_size < 20_000:
             yield f"{path.parent.name}_{path.name}", path.read_bytes()

@@ -178,7 +178,8 @@ TEST(CheckHolds, RefusesSidesThatAreTooLong) {
   for (const FormatTraits& format : image_formats()) {
     const SampleType type = format.has(kHoldsU8) ? SampleType::u8 : SampleType::f32;
     const int most = format.max_side;
-    for (const Size fits : {Size{most, 1}, Size{1, most}}) {
+    const int shortest = format.format == ImageFormat::heic ? 32 : 1;
+    for (const Size fits : {Size{most, shortest}, Size{shortest, most}}) {
       check_holds(format.format, "out", {fits, type, 3});
     }
     for (const Size does_not : {Size{most + 1, 1}, Size{1, most + 1}}) {
@@ -191,13 +192,31 @@ TEST(CheckHolds, RefusesSidesThatAreTooLong) {
 
 TEST(CheckHolds, TheLongestSidesAreReallyWritten) {
   const TemporaryFolder folder;
-  for (const ImageFormat format : {ImageFormat::jpeg, ImageFormat::webp}) {
-    for (const Size size : {Size{traits(format).max_side, 1}, Size{1, traits(format).max_side}}) {
-      const Frame frame = soft_picture(size, SampleType::u8, 3);
-      const auto path = folder / "picture";
-      write_image({path, format, Existing::replace}, frame, {});
-      EXPECT_EQ(read_image(path).frame.size(), size) << traits(format).name;
-    }
+  const std::pair<ImageFormat, Size> cases[] = {
+      {ImageFormat::jpeg, {65500, 1}}, {ImageFormat::jpeg, {1, 65500}},
+      {ImageFormat::webp, {16383, 1}}, {ImageFormat::webp, {1, 16383}},
+      {ImageFormat::avif, {16384, 1}}, {ImageFormat::heic, {32, 16383}}};
+  for (const auto& [format, size] : cases) {
+    EXPECT_EQ(std::max(size.width, size.height), traits(format).max_side);
+    const Frame frame = soft_picture(size, SampleType::u8, 3);
+    const auto path = folder / "picture";
+    write_image({path, format, Existing::replace}, frame, {});
+    EXPECT_EQ(read_image(path).frame.size(), size) << traits(format).name;
+  }
+}
+
+TEST(CheckHolds, ThinHeicIsWrittenUpToASideAndRefusedBeyond) {
+  const TemporaryFolder folder;
+  for (const Size size : {Size{4216, 31}, Size{31, 4216}, Size{4217, 32}}) {
+    const auto path = folder / "picture";
+    write_image({path, ImageFormat::heic, Existing::replace}, soft_picture(size, SampleType::u8, 3),
+                {});
+    EXPECT_EQ(read_image(path).frame.size(), size);
+  }
+  for (const Size size : {Size{4217, 31}, Size{31, 4217}}) {
+    EXPECT_TRUE(fails(ErrorCode::output, "HEIC cannot hold 4217 by 31 pixels", [&] {
+      check_holds(ImageFormat::heic, "out", {size, SampleType::u8, 3});
+    }));
   }
 }
 

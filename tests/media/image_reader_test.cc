@@ -115,6 +115,28 @@ TEST(ImageReader, ClampsFloats) {
   }
 }
 
+TEST(ImageReader, TellsWhetherFloatsWereClamped) {
+  const TemporaryFolder folder;
+  const auto clamped = [&](float value, SampleType type) {
+    Frame frame({1, 300}, SampleType::f32, 1);
+    std::memset(frame.data(), 0, frame.total_bytes());
+    std::memcpy(frame.row(299), &value, sizeof(value));
+    if (type == SampleType::u8) frame = Frame({1, 300}, SampleType::u8, 1);
+    write_image({folder / "picture", ImageFormat::tiff, Existing::replace}, frame, {});
+    ImageReader reader(folder / "picture", {});
+    Frame read(reader.info());
+    FrameSink sink(read);
+    EXPECT_FALSE(reader.has_clamped());
+    pass_rows(reader, sink);
+    return reader.has_clamped();
+  };
+  for (const float value : {0.0f, 0.5f, 1.0f}) EXPECT_FALSE(clamped(value, SampleType::f32));
+  for (const float value : {-0.001f, 1.001f, std::nanf("")}) {
+    EXPECT_TRUE(clamped(value, SampleType::f32)) << value;
+  }
+  EXPECT_FALSE(clamped(0, SampleType::u8));
+}
+
 TEST(ImageReader, ReadsPfmFromTheBottom) {
   const TemporaryFolder folder;
   const std::string bottom = "\0\0\0\0"s, top = "\0\0\0\x3f"s;  // 0 and 0.5
