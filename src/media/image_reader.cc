@@ -162,6 +162,33 @@ void check_png_chunks(std::span<const std::byte> file, const fs::path& path) {
   });
 }
 
+/// PBM, PGM or PPM written as text.
+bool is_text(std::span<const std::byte> file) {
+  return file.size() >= 2 && file[0] == std::byte('P') && file[1] >= std::byte('1') &&
+         file[1] <= std::byte('3');
+}
+
+/// Of pictures written as text, libvips takes all numbers that are missing for 0, and takes its
+/// time for each.
+void check_numbers(std::span<const std::byte> file, const fs::path& path, VipsImage* image) {
+  const bool bits = file[1] == std::byte('1');  // these need no space between them
+  const int64_t header = bits ? 2 : 3;          // width, height and, of others, the largest level
+  const int64_t needed = header + int64_t(vips_image_get_width(image)) *
+                                      vips_image_get_height(image) * vips_image_get_bands(image);
+  int64_t found = 0;
+  bool in_number = false;
+  bool in_comment = false;
+  for (const char c : text_of(file.subspan(2))) {
+    in_comment = c == '#' || (in_comment && c != '\n');
+    const bool digit = !in_comment && c >= '0' && c <= '9';
+    if (digit && (!in_number || (bits && found >= header))) ++found;
+    if (found >= needed) return;
+    in_number = digit;
+  }
+  fail(ErrorCode::input, "cannot read {}: it has {} of {} samples", path.string(),
+       std::max(int64_t(0), found - header), needed - header);
+}
+
 Picture open_other(const fs::path& path, const char* loader) {
   const VipsHandle<VipsSource> source(vips_source_new_from_file(path.c_str()));
   if (!source) fail_reading(path);
@@ -378,6 +405,7 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
   }
   check_claim(path, vips_image_get_width(image.get()), vips_image_get_height(image.get()),
               options.max_pixels);
+  if (is_text(bytes)) check_numbers(bytes, path, image.get());
   convert_colours(image, path);
   std::string unread;
   if (is_jxl && vips_image_get_format(image.get()) != VIPS_FORMAT_FLOAT &&

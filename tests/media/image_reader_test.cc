@@ -157,6 +157,22 @@ std::string bmp(char compression, const std::string& masks) {
          "\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"s + masks + "\3\2\1\x4d"s;
 }
 
+TEST(ImageReader, RefusesAPictureWrittenAsTextThatEndsEarly) {
+  const TemporaryFolder folder;
+  const auto path = folder / "picture.ppm";
+  const auto read = [&](const std::string& text) {
+    write_bytes(path, text);
+    return read_image(path, {}).frame;
+  };
+  EXPECT_EQ(read("P2 2 2 255\n1 2 3 4\n").total_bytes(), 4u);
+  EXPECT_EQ(read("P3\n# 7 7\n1 2 255 1 2 3\n# 9\n4 5 6").total_bytes(), 6u);
+  EXPECT_EQ(samples_of<uint8_t>(read("P1 4 1 0 1 1 0")), (std::vector<uint8_t>{255, 0, 0, 255}));
+  for (const char* text : {"P2 2 2 255\n1 2 3", "P2 3000 3000 255\n1 2 3", "P3 1 1 255 1 2 # 3",
+                           "P1 4 1 011", "P2# 16164 16"}) {
+    EXPECT_TRUE(fails(ErrorCode::input, "cannot read", [&] { read(text); })) << text;
+  }
+}
+
 TEST(ImageReader, TakesTheFourthByteOfABmpForAlphaOnlyWhereItIsSaidToBe) {
   const TemporaryFolder folder;
   write_bytes(folder / "a.bmp", bmp(0, ""));

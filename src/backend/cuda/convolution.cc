@@ -13,8 +13,8 @@ namespace upres::cuda {
 namespace {
 
 /// Output groups of one block: as many as there are, else what leaves little over.
-int choose_tile_groups(int kernel, int out_groups) {
-  const int most = kernel == 5 ? 2 : 4;
+int choose_tile_groups(int kernel, int out_groups, bool fast) {
+  const int most = kernel == 5 ? 2 : fast ? kMostFastGroups : kMostGroups;
   if (out_groups <= most) return out_groups;
   for (int groups = most; groups > most / 2; --groups) {
     if (out_groups % groups == 0) return groups;
@@ -22,16 +22,15 @@ int choose_tile_groups(int kernel, int out_groups) {
   return most;
 }
 
-/// Weights as lanes want them: of the fragment B of mma.m16n8k16, lane l holds the inputs
+/// Appends weights as lanes want them: of the fragment B of mma.m16n8k16, lane l holds the inputs
 /// 2 * (l % 4) + {0, 1, 8, 9} of the output column l / 4. The column 2 * q + e of the pair's half j
 /// is the output 4 * q + 2 * j + e of the group.
-std::vector<uint16_t> pack_portable(const Conv2d& conv, int in_groups, int out_groups,
-                                    int tile_groups) {
-  const int taps = conv.kernel * conv.kernel;
+void pack_portable(const Conv2d& conv, int kernel, std::span<const float> weights, int tile_groups,
+                   std::vector<uint16_t>& packed) {
+  const int in_groups = whole_groups(conv.in_channels) / kGroup;
+  const int out_groups = whole_groups(conv.out_channels) / kGroup;
+  const int taps = kernel * kernel;
   const int tiles = (out_groups + tile_groups - 1) / tile_groups;
-  std::vector<uint16_t> packed(size_t(tiles) * size_t(in_groups) * size_t(taps) *
-                               size_t(tile_groups) * (kGroupBytes / sizeof(uint16_t)));
-  auto weight = packed.begin();
   for (int tile = 0; tile < tiles; ++tile) {
     for (int in_group = 0; in_group < in_groups; ++in_group) {
       for (int tap = 0; tap < taps; ++tap) {
@@ -48,14 +47,26 @@ std::vector<uint16_t> pack_portable(const Conv2d& conv, int in_groups, int out_g
               const size_t index =
                   (size_t(out) * size_t(conv.in_channels) + size_t(in)) * size_t(taps) +
                   size_t(tap);
-              *weight++ = f32_to_f16(exists ? (*conv.weights)[index] : 0.0f);
+              packed.push_back(f32_to_f16(exists ? weights[index] : 0.0f));
             }
           }
         }
       }
     }
   }
-  return packed;
+}
+
+/// The 2x2 weights that make the phase (x, y) of a convolution of 3x3 whose input is enlarged by 2:
+/// sums of those that fall on the same pixel.
+std::vector<float> phase_weights(const Conv2d& conv, int phase_x, int phase_y) {
+  const auto tap_of = [](int phase, int k) { return (k + 1 - phase) / 2; };
+  std::vector<float> sums(size_t(conv.out_channels) * size_t(conv.in_channels) * 4, 0.0f);
+  for (size_t i = 0; i < conv.weights->size(); ++i) {
+    const int x = tap_of(phase_x, int(i % 3));
+    const int y = tap_of(phase_y, int(i / 3 % 3));
+    sums[i / 9 * 4 + size_t(y * 2 + x)] += (*conv.weights)[i];
+  }
+  return sums;
 }
 
 /// As convolution_fp32.h wants them.
@@ -124,14 +135,28 @@ Convolution::Convolution(const Conv2d& conv, Family family, Sink sink, bool upwa
     family_ = Family::portable;
   }
 #endif
-  tile_groups_ = choose_tile_groups(conv.kernel, out_groups_);
+  tile_groups_ = choose_tile_groups(conv.kernel, out_groups_, family_ == Family::portable_fast);
+  if (conv.kernel == 3 && conv.enlarge == 2) {
+    kernel_ = kPhasedKernel;
+    enlarge_ = 1;
+  }
   if (!prepare_portable(kernel_, tile_groups_)) {
     fail(ErrorCode::model,
          "convolutions of {0}x{0} do not run on the GPU in half precision; use --precision fp32 "
          "or -b cpu",
-         kernel_);
+         conv.kernel);
   }
-  weights_ = DeviceBuffer::of<uint16_t>(pack_portable(conv, in_groups_, out_groups_, tile_groups_));
+  std::vector<uint16_t> packed;
+  if (kernel_ == kPhasedKernel) {
+    for (const int y : {0, 1}) {
+      for (const int x : {0, 1}) {
+        pack_portable(conv, kernel_, phase_weights(conv, x, y), tile_groups_, packed);
+      }
+    }
+  } else {
+    pack_portable(conv, kernel_, *conv.weights, tile_groups_, packed);
+  }
+  weights_ = DeviceBuffer::of<uint16_t>(packed);
 }
 
 void Convolution::launch(const Activations& in, std::span<const Activations> addends,

@@ -35,4 +35,14 @@ struct ConvolutionArguments {
   Activations base;
 };
 
+/// Moves the addends' data to where the output's first row is, so that all have the same offsets.
+inline void align_addends(ConvolutionArguments& args) {
+  for (int i = 0; i < args.addend_count; ++i) {
+    Activations& addend = args.addends[i];
+    addend.data += int64_t(args.out.first_row - addend.first_row) * addend.width * addend.block *
+                   int64_t(size_bytes(addend.element));
+    addend.first_row = args.out.first_row;
+  }
+}
+
 }  // namespace upres::cuda

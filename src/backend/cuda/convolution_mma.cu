@@ -18,6 +18,7 @@
 // the tap's shift. Weights lie in the order in which lanes want them: one 16-byte load gives a lane
 // both B fragments of 16 outputs. Inside a group outputs are permuted so that a lane's four sums of
 // a pixel are four neighbouring channels: 8-byte stores, 32 bytes a pixel together.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -40,10 +41,25 @@ constexpr int kWarpRows = kTile / kWarps<kGroups>;
 template <int kGroups>
 constexpr int kThreads = kWarps<kGroups> * 32;
 /// Blocks that shall fit on a multiprocessor at once: bounds their registers.
-template <int kGroups>
-constexpr int kBlocks = kGroups >= 3   ? 2
-                        : kGroups == 2 ? 3
-                                       : 4;
+template <int kKernel, int kGroups>
+constexpr int kBlocks = kKernel == 5 || kGroups >= 3 ? 2 : 5 - kGroups;
+
+/// Which outputs a block of threads makes: a tile of groups, and of an input that is enlarged by 2
+/// one of the output's four phases, each of which is a convolution of 2x2 of the small input.
+template <int kKernel>
+struct Part {
+  static constexpr bool kPhased = kKernel == kPhasedKernel;
+  static constexpr int kFactor = kPhased ? 2 : 1;
+  int tile, phase_x, phase_y;
+
+  __device__ Part() {
+    const int tiles = int(gridDim.z) / (kFactor * kFactor);
+    const int phase = int(blockIdx.z) / tiles;
+    tile = int(blockIdx.z) % tiles;
+    phase_x = phase % kFactor;
+    phase_y = phase / kFactor;
+  }
+};
 
 template <int kKernel>
 constexpr int kSide = kTile + kKernel - 1;  // of the tile with its border
@@ -64,13 +80,14 @@ struct PixelLoads {
   static constexpr uint32_t kOutside = ~0u;
   uint32_t offsets[kCount];
 
-  __device__ PixelLoads(const ConvolutionArguments& args, int x0, int y0) {
+  __device__ PixelLoads(const ConvolutionArguments& args, const Part<kKernel>& part, int x0,
+                        int y0) {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       const int index = i * kStep + threadIdx.x;
       const int pixel = index / 2;
-      const int x = x0 + pixel % kSide<kKernel> - kKernel / 2;
-      const int y = y0 + pixel / kSide<kKernel> - kKernel / 2;
+      const int x = x0 + part.phase_x + pixel % kSide<kKernel> - kKernel / 2;
+      const int y = y0 + part.phase_y + pixel / kSide<kKernel> - kKernel / 2;
       const Activations& in = args.in;
       const bool inside =
           x >= 0 && x < in.width * args.enlarge && y >= 0 && y < in.height * args.enlarge;
@@ -123,9 +140,19 @@ __device__ void load_stage(const ConvolutionArguments& args,
 // Compute ----------------------------------------------------------------------------------------
 
 /// What a lane sums of eight outputs: two neighbouring ones of a pixel, then of the pixel eight
-/// further on.
-using SinglePrecision = float[4];
-using HalfPrecision = uint32_t[2];
+/// further on. In half precision there are two such sums, of every other tap: added in single
+/// precision they are 3 dB nearer to the truth than one.
+using SingleSums = float[4];
+using HalfSums = uint32_t[2][2];
+
+__device__ void add_product(SingleSums& sums, int, const uint32_t (&a)[4], uint32_t b0,
+                            uint32_t b1) {
+  ptx::multiply_add(sums, a, b0, b1);
+}
+__device__ void add_product(HalfSums& sums, int tap, const uint32_t (&a)[4], uint32_t b0,
+                            uint32_t b1) {
+  ptx::multiply_add(sums[tap % 2], a, b0, b1);
+}
 
 template <int kKernel, int kGroups, typename Sums>
 __device__ void multiply_stage(Sums (&sums)[kWarpRows<kGroups>][kGroups][2], uint32_t stage,
@@ -149,8 +176,8 @@ __device__ void multiply_stage(Sums (&sums)[kWarpRows<kGroups>][kGroups][2], uin
       const uint4 b = weights[(tap * kGroups + group) * 32];
 #pragma unroll
       for (int row = 0; row < kWarpRows<kGroups>; ++row) {
-        ptx::multiply_add(sums[row][group][0], a[row], b.x, b.y);
-        ptx::multiply_add(sums[row][group][1], a[row], b.z, b.w);
+        add_product(sums[row][group][0], tap, a[row], b.x, b.y);
+        add_product(sums[row][group][1], tap, a[row], b.z, b.w);
       }
     }
   }
@@ -158,11 +185,13 @@ __device__ void multiply_stage(Sums (&sums)[kWarpRows<kGroups>][kGroups][2], uin
 
 // Epilogue ---------------------------------------------------------------------------------------
 
-__device__ float2 pair_of(const SinglePrecision& sums, int pixel) {
+__device__ float2 pair_of(const SingleSums& sums, int pixel) {
   return {sums[2 * pixel], sums[2 * pixel + 1]};
 }
-__device__ float2 pair_of(const HalfPrecision& sums, int pixel) {
-  return __half22float2(reinterpret_cast<const __half2&>(sums[pixel]));
+__device__ float2 pair_of(const HalfSums& sums, int pixel) {
+  const float2 a = __half22float2(reinterpret_cast<const __half2&>(sums[0][pixel]));
+  const float2 b = __half22float2(reinterpret_cast<const __half2&>(sums[1][pixel]));
+  return {a.x + b.x, a.y + b.y};
 }
 
 __device__ float activated(float value, float slope) {
@@ -189,14 +218,22 @@ union FourHalves {
   __half2 pairs[2];
 };
 
-__device__ void store_activations(const ConvolutionArguments& args, float (&values)[4], int x,
-                                  int y, int channel) {
+/// Where a channel of a value's pixel is, `offset` being that of its first one in a block.
+__device__ uint2* four_at(const Activations& value, int64_t offset, int channel) {
+  const int shift = value.block == kBlock ? kBlockShift : kBlockShift - 1;
+  return reinterpret_cast<uint2*>(reinterpret_cast<__half*>(value.data) + offset +
+                                  (channel >> shift) * value.block_stride +
+                                  (channel & (value.block - 1)));
+}
+
+/// Addends lie as the output does: see launch_portable().
+__device__ void store_activations(const ConvolutionArguments& args, float (&values)[4],
+                                  int64_t offset, int channel) {
 #pragma unroll
   for (int i = 0; i < kMostAddends; ++i) {
     if (i >= args.addend_count) break;
     FourHalves addend;
-    addend.bits =
-        *reinterpret_cast<const uint2*>(pointer_to<__half>(args.addends[i], x, y, channel));
+    addend.bits = *four_at(args.addends[i], offset, channel);
     const float2 low = __half22float2(addend.pairs[0]);
     const float2 high = __half22float2(addend.pairs[1]);
     values[0] += args.addend_scales[i] * low.x;
@@ -207,7 +244,7 @@ __device__ void store_activations(const ConvolutionArguments& args, float (&valu
   FourHalves result;
   result.pairs[0] = __floats2half2_rn(values[0], values[1]);
   result.pairs[1] = __floats2half2_rn(values[2], values[3]);
-  *reinterpret_cast<uint2*>(pointer_to<__half>(args.out, x, y, channel)) = result.bits;
+  *four_at(args.out, offset, channel) = result.bits;
 }
 
 /// A lane has of a pixel's 48 outputs those of one row of the 4 x 4 pixels that they are shuffled
@@ -224,18 +261,22 @@ __device__ void store_shuffled(const ConvolutionArguments& args, float (&colours
 }
 
 /// Stores one pixel of a lane: its four outputs of every group.
-template <int kGroups, typename Sums>
-__device__ void finish(const ConvolutionArguments& args, const Sums (&sums)[kGroups][2], int pixel,
-                       int x, int y) {
+template <int kKernel, int kGroups, typename Sums>
+__device__ void finish(const ConvolutionArguments& args, const Part<kKernel>& part,
+                       const Sums (&sums)[kGroups][2], int pixel, int in_x, int in_y) {
   const int quarter = int(threadIdx.x) % 4;
-  if (x >= args.in.width * args.enlarge || y >= args.out.first_row + args.out.rows) return;
+  const Activations& out = args.out;
+  const int x = in_x * part.kFactor + part.phase_x;
+  const int y = in_y * part.kFactor + part.phase_y;
+  if (in_x >= args.in.width * args.enlarge || y >= out.first_row + out.rows) return;
+  const int64_t offset = (int64_t(y - out.first_row) * out.width + x) * out.block;
   float values[kGroups][4];
 #pragma unroll
   for (int group = 0; group < kGroups; ++group) {
-    const int channel = (int(blockIdx.z) * kGroups + group) * kGroup + quarter * 4;
+    const int channel = (part.tile * kGroups + group) * kGroup + quarter * 4;
     begin(args, sums[group], pixel, channel, values[group]);
     if (args.sink == Sink::activations && channel < args.out_groups * kGroup) {
-      store_activations(args, values[group], x, y, channel);
+      store_activations(args, values[group], offset, channel);
     }
   }
   if (kGroups == 1 && args.sink == Sink::samples && quarter == 0) {
@@ -247,15 +288,16 @@ __device__ void finish(const ConvolutionArguments& args, const Sums (&sums)[kGro
 }
 
 template <int kKernel, int kGroups, typename Sums>
-__global__ void __launch_bounds__(kThreads<kGroups>, kBlocks<kGroups>)
+__global__ void __launch_bounds__(kThreads<kGroups>, kBlocks<kKernel, kGroups>)
     convolve(const ConvolutionArguments args) {
   extern __shared__ __align__(128) std::byte memory[];
   const auto shared = uint32_t(__cvta_generic_to_shared(memory));
   constexpr int kStage = kStageBytes<kKernel, kGroups>;
   const int x0 = blockIdx.x * kTile;
-  const int y0 = args.out.first_row + blockIdx.y * kTile;
+  const Part<kKernel> part;
+  const int y0 = args.out.first_row / part.kFactor + blockIdx.y * kTile;
   Sums sums[kWarpRows<kGroups>][kGroups][2] = {};
-  const PixelLoads<kKernel, kGroups> loads(args, x0, y0);
+  const PixelLoads<kKernel, kGroups> loads(args, part, x0, y0);
   load_stage<kKernel, kGroups>(args, loads, shared, 0);
   for (int in_group = 0; in_group < args.in_groups; ++in_group) {
     const int stage = in_group % 2 * kStage;
@@ -270,8 +312,8 @@ __global__ void __launch_bounds__(kThreads<kGroups>, kBlocks<kGroups>)
   const int y = y0 + threadIdx.x / 32 * kWarpRows<kGroups>;
 #pragma unroll
   for (int row = 0; row < kWarpRows<kGroups>; ++row) {
-    finish<kGroups>(args, sums[row], 0, x, y + row);
-    finish<kGroups>(args, sums[row], 1, x + 8, y + row);
+    finish<kKernel, kGroups>(args, part, sums[row], 0, x, y + row);
+    finish<kKernel, kGroups>(args, part, sums[row], 1, x + 8, y + row);
   }
 }
 
@@ -283,7 +325,7 @@ struct Variant {
   int threads;
   int shared_bytes;
   void (*run)(ConvolutionArguments);
-  void (*run_fast)(ConvolutionArguments);  ///< sums in half precision
+  void (*run_fast)(ConvolutionArguments);  ///< null: its sums are too many
 };
 
 template <int kKernel, int kGroups>
@@ -292,12 +334,15 @@ constexpr Variant variant() {
           kGroups,
           kThreads<kGroups>,
           2 * kStageBytes<kKernel, kGroups>,
-          convolve<kKernel, kGroups, SinglePrecision>,
-          convolve<kKernel, kGroups, HalfPrecision>};
+          convolve<kKernel, kGroups, SingleSums>,
+          kGroups <= kMostFastGroups
+              ? convolve<kKernel, std::min(kGroups, kMostFastGroups), HalfSums>
+              : nullptr};
 }
 
 /// Within the 99 KiB of shared memory that GeForce's blocks have.
 const Variant kVariants[] = {variant<1, 1>(), variant<1, 2>(), variant<1, 3>(), variant<1, 4>(),
+                             variant<2, 1>(), variant<2, 2>(), variant<2, 3>(), variant<2, 4>(),
                              variant<3, 1>(), variant<3, 2>(), variant<3, 3>(), variant<3, 4>(),
                              variant<5, 1>(), variant<5, 2>()};
 
@@ -314,6 +359,7 @@ bool prepare_portable(int kernel, int tile_groups) {
   const Variant* variant = find_variant(kernel, tile_groups);
   if (!variant) return false;
   for (const auto run : {variant->run, variant->run_fast}) {
+    if (!run) continue;
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(run),
                                cudaFuncAttributeMaxDynamicSharedMemorySize, variant->shared_bytes),
           "preparing a convolution");
@@ -321,12 +367,14 @@ bool prepare_portable(int kernel, int tile_groups) {
   return true;
 }
 
-void launch_portable(int kernel, int tile_groups, bool fast, const ConvolutionArguments& args,
+void launch_portable(int kernel, int tile_groups, bool fast, ConvolutionArguments args,
                      cudaStream_t stream) {
+  align_addends(args);
   const Variant* variant = find_variant(kernel, tile_groups);
   const auto tiles = [](int length, int side) { return unsigned((length + side - 1) / side); };
-  const dim3 grid(tiles(args.in.width * args.enlarge, kTile), tiles(args.out.rows, kTile),
-                  tiles(args.out_groups, tile_groups));
+  const int factor = kernel == kPhasedKernel ? 2 : 1;
+  const dim3 grid(tiles(args.in.width * args.enlarge, kTile), tiles(args.out.rows / factor, kTile),
+                  tiles(args.out_groups, tile_groups) * unsigned(factor * factor));
   const auto run = fast ? variant->run_fast : variant->run;
   run<<<grid, variant->threads, size_t(variant->shared_bytes), stream>>>(args);
   check(cudaGetLastError(), "starting a convolution");

@@ -12,12 +12,21 @@ namespace upres::cuda {
 /// them as [tile of groups][16 inputs][tap][group][lane]: see convolution.cc.
 constexpr int kGroupBytes = 32 * 16;
 
+/// Stands for a kernel of 3 on an input that is enlarged by 2: a kernel of 2 for each of the
+/// output's phases, their weights one phase after the other. To launch_portable() the input is then
+/// not enlarged.
+constexpr int kPhasedKernel = 2;
+
+/// Groups of outputs that a block can compute; with sums in half precision.
+constexpr int kMostGroups = 4;
+constexpr int kMostFastGroups = 3;
+
 /// Makes the kernel for this size ready on the present GPU, where a block computes `tile_groups`
 /// groups of outputs. False when there is none.
 bool prepare_portable(int kernel, int tile_groups);
 
 /// Puts a prepared one into the stream. `fast`: with sums in half precision.
-void launch_portable(int kernel, int tile_groups, bool fast, const ConvolutionArguments& args,
+void launch_portable(int kernel, int tile_groups, bool fast, ConvolutionArguments args,
                      cudaStream_t stream);
 
 }  // namespace upres::cuda

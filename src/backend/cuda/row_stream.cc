@@ -140,12 +140,7 @@ RowStreamArguments row_stream_arguments(const RowStreamVariant& variant,
       .splits = splits,
       .step = upwards ? -1 : 1,
       .zero = 0};
-  // The kernel counts rows from the first that is made.
-  for (int i = 0; i < args.addend_count; ++i) {
-    Activations& addend = result.convolution.addends[i];
-    addend.data += int64_t(args.out.first_row - addend.first_row) * addend.width * addend.block *
-                   int64_t(sizeof(__half));
-  }
+  align_addends(result.convolution);
   return result;
 }
 

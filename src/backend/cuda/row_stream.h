@@ -73,7 +73,7 @@ std::vector<uint16_t> pack_row_stream(const Conv2d& conv, const RowStreamVariant
 /// Makes the kernel ready on the present GPU.
 void prepare_row_stream(const RowStreamVariant& variant);
 
-/// What the kernel is given. Of the addends all rows of the output are there.
+/// What the kernel is given.
 RowStreamArguments row_stream_arguments(const RowStreamVariant& variant,
                                         const ConvolutionArguments& args, int splits, bool upwards);
 

@@ -58,6 +58,7 @@ constexpr int kStreams = 2;      // in a block of threads
 constexpr int kStreamThreads = 128;
 constexpr int kThreads = (kStreams + 1) * kStreamThreads;  // the last warpgroup brings the units
 constexpr int kSharedBytes = 232448;                       // that a block can have
+constexpr int kFew = 4;  // multiplications that are left when the other stream may begin
 constexpr uint32_t kAllLanes = 0xffffffff;
 
 /// What follows from a variant.
@@ -198,10 +199,11 @@ __device__ float moved(float value, int zero) {
   return __int_as_float(__float_as_int(value) ^ zero);
 }
 
-/// Issues a unit's multiplications into the sums of kCount output rows, of B's kFirst on.
-template <RowStreamVariant kV, int kFirst, int kCount, bool kWhole>
+/// Issues a unit's multiplications into the sums of kCount output rows, of B's kFirst on. `almost`
+/// runs when few are left.
+template <RowStreamVariant kV, int kFirst, int kCount, bool kWhole, typename Almost>
 __device__ void multiply_unit(float (&sums)[kCount * Shape<kV>::kRegisters], uint32_t unit_low,
-                              uint32_t weights_low) {
+                              uint32_t weights_low, const Almost& almost) {
   using S = Shape<kV>;
   constexpr int kTakes = S::kNarrow ? 1 : (kWhole ? kUnitChannels : kBlock) / kGroup;
   constexpr uint32_t kUnitHigh = ptx::descriptor_high(
@@ -212,6 +214,7 @@ __device__ void multiply_unit(float (&sums)[kCount * Shape<kV>::kRegisters], uin
   for (int dx = 0; dx < S::kColumnTaps; ++dx) {
 #pragma unroll
     for (int take = 0; take < kTakes; ++take) {
+      if (dx * kTakes + take == std::max(0, S::kColumnTaps * kTakes - kFew)) almost();
       const uint32_t a = dx * S::kPixelBytes + take / 2 * S::kBlockBytes + take % 2 * kGroup * 2;
       const uint32_t b = ((dx * kTakes + take) * 2 * S::kRowsOfB + kFirst * kV.outputs) * 16;
       ptx::multiply_add<kCount * kV.outputs>(sums, ptx::descriptor(unit_low + a / 16, kUnitHigh),
@@ -228,10 +231,11 @@ struct Operands {
   bool first_lane;
 };
 
-/// One input row, whose first unit is there. `issued` runs when all is issued.
-template <RowStreamVariant kV, int kFirst, int kCount, typename Issued>
+/// One input row, whose first unit is there. `almost` runs when most is issued, `issued` when all
+/// is.
+template <RowStreamVariant kV, int kFirst, int kCount, typename Almost, typename Issued>
 __device__ void multiply_row(float (&sums)[kCount * Shape<kV>::kRegisters], Ring<kV>& ring,
-                             const Operands& operands, const Issued& issued) {
+                             const Operands& operands, const Almost& almost, const Issued& issued) {
   using S = Shape<kV>;
 #pragma unroll
   for (float& sum : sums) pin(sum);
@@ -244,10 +248,13 @@ __device__ void multiply_row(float (&sums)[kCount * Shape<kV>::kRegisters], Ring
         __reduce_or_sync(kAllLanes, ptx::descriptor_low(ring.address(), 16) + operands.shift);
     const uint32_t weights =
         operands.weights_low + unit * (kUnitChannels / 8) * S::kColumnTaps * S::kRowsOfB;
+    const auto almost_all = [&] {
+      if (unit + 1 == S::kAllUnits) almost();
+    };
     if (unit < S::kUnits) {
-      multiply_unit<kV, kFirst, kCount, true>(sums, low, weights);
+      multiply_unit<kV, kFirst, kCount, true>(sums, low, weights, almost_all);
     } else {
-      multiply_unit<kV, kFirst, kCount, false>(sums, low, weights);
+      multiply_unit<kV, kFirst, kCount, false>(sums, low, weights, almost_all);
     }
     if (unit > 0) {
       ptx::wait_multiplications<1>();  // the unit before is read
@@ -522,10 +529,8 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
     if (!ready) wait(ring.full_barrier(), ring.phase);
     turn.wait();
   };
-  const auto issued = [&] {
-    turn.pass();
-    ready = ptx::test_barrier(ring.full_barrier(), ring.phase);
-  };
+  const auto almost = [&] { turn.pass(); };
+  const auto issued = [&] { ready = ptx::test_barrier(ring.full_barrier(), ring.phase); };
   wait(shared + S::kBarriers, 0);  // the weights
 
   for (Share share(args, stream); share.next < share.end;) {
@@ -538,14 +543,14 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
       float one[kR];
       begin_rows<kV, 1>(one, biases);
       before();
-      multiply_row<kV, kTaps - 1, 1>(one, ring, operands, issued);
+      multiply_row<kV, kTaps - 1, 1>(one, ring, operands, almost, issued);
       float most[(kTaps - 1) * kR];
 #pragma unroll
       for (int i = 0; i < kR; ++i) most[i] = moved(one[i], zero);
       begin_rows<kV, kTaps - 2>(most + kR, biases);
       if constexpr (kV.enlarged) writer.prepare();
       before();
-      multiply_row<kV, 1, kTaps - 1>(most, ring, operands, issued);
+      multiply_row<kV, 1, kTaps - 1>(most, ring, operands, almost, issued);
       // An enlarged input's second row completes an output row.
       constexpr int kStored = kV.enlarged ? 1 : 0;
       if constexpr (kV.enlarged) writer.finish(most);
@@ -559,7 +564,7 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
     for (int i = 2; i < segment.rows; ++i) {
       writer.prepare();
       before();
-      multiply_row<kV, 0, S::kRowTaps>(sums, ring, operands, issued);
+      multiply_row<kV, 0, S::kRowTaps>(sums, ring, operands, almost, issued);
 #pragma unroll
       for (int row = 0; row < kDone; ++row) writer.finish(sums + row * kR);
       // Moved behind the compiler's back: else the moves sink to where the next row's first
@@ -585,7 +590,7 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
       for (int i = 0; i < kTaps * kR; ++i) most[i] = moved(sums[i], zero);
       writer.prepare();
       before();
-      multiply_row<kV, 0, kTaps>(most, ring, operands, issued);
+      multiply_row<kV, 0, kTaps>(most, ring, operands, almost, issued);
 #pragma unroll
       for (int row = 0; row < kDone; ++row) writer.finish(most + row * kR);
 #pragma unroll
@@ -596,7 +601,7 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
     for (int i = 0; i < kR; ++i) one[i] = moved(sums[i], zero);
     writer.prepare();
     before();
-    multiply_row<kV, 0, 1>(one, ring, operands, issued);
+    multiply_row<kV, 0, 1>(one, ring, operands, almost, issued);
     writer.finish(one);
   }
   turn.finish();
