@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How fast the CUDA backend runs a network, and how near it stays to single precision:
 //
-//     bench_gpu [--portable] [--precision fp16|fp16-fast|fp32] MODEL WIDTH HEIGHT
+//     bench_gpu [--portable] [--precision fp16|fp16-fast|fp32] MODEL WIDTH HEIGHT [PICTURE.ppm]
 //         the whole network under continuous load, from samples to samples in the GPU's memory,
-//         then each layer's share
+//         then each layer's share; of a picture, repeated as often as it fits, or of noise
 //     bench_gpu [--portable] [--precision ...] MODEL PICTURE.ppm...
 //         peak signal-to-noise ratio to the same network in single precision, of each picture
 #include <fmt/format.h>
@@ -91,12 +91,27 @@ DeviceBuffer noise(size_t size_bytes) {
   return DeviceBuffer::of<uint16_t>(halves);
 }
 
-void measure_speed(const Model& model, const CudaEngine& engine, Size size) {
+/// A picture of this size that repeats another.
+std::vector<std::byte> repeated(const Frame& picture, Size size) {
+  std::vector<std::byte> samples;
+  for (int y = 0; y < size.height; ++y) {
+    const std::byte* row = picture.data() + size_t(y % picture.size().height) * picture.row_bytes();
+    for (int x = 0; x < size.width; ++x) {
+      const std::byte* pixel = row + size_t(x % picture.size().width) * 3;
+      samples.insert(samples.end(), pixel, pixel + 3);
+    }
+  }
+  return samples;
+}
+
+void measure_speed(const Model& model, const CudaEngine& engine, Size size,
+                   const std::optional<Frame>& picture) {
   const Graph& graph = engine.graph();
   const Layout layout = engine.plan(size);
   const Size result = graph.size_of(graph.output(), layout.padded);
   const DeviceBuffer arena = noise(layout.arena.size_bytes);
-  const DeviceBuffer src = noise(size_t(size.width) * size_t(size.height) * 3);
+  const DeviceBuffer src = picture ? DeviceBuffer::of<std::byte>(repeated(*picture, size))
+                                   : noise(size_t(size.width) * size_t(size.height) * 3);
   const DeviceBuffer dst(size_t(result.width) * size_t(result.height) * 3);
   const DeviceBuffer flag(sizeof(int));
   const Work work{{src.data(), size, SampleType::u8, 3},
@@ -118,10 +133,10 @@ void measure_speed(const Model& model, const CudaEngine& engine, Size size) {
     once_ms = std::min(once_ms, timer.time(stream.get(), launch));
   }
   fmt::print(
-      "{}  {}x{}  {:.2f} ms  {:.0f} TFLOP/s, once after a pause {:.2f} ms  arena {:.0f} MiB, {} "
+      "{}  {}x{} {}  {:.2f} ms  {:.0f} TFLOP/s, once after a pause {:.2f} ms  arena {:.0f} MiB, {} "
       "bands\n",
-      model.network.architecture, size.width, size.height, ms, flops / ms / 1e9, once_ms,
-      double(layout.arena.size_bytes) / (1 << 20), layout.bands.size());
+      model.network.architecture, size.width, size.height, picture ? "picture" : "noise", ms,
+      flops / ms / 1e9, once_ms, double(layout.arena.size_bytes) / (1 << 20), layout.bands.size());
 
   struct Share {
     float ms = 0;
@@ -222,7 +237,8 @@ int run(int argc, char** argv) {
     }
   }
   if (rest.size() < 2) {
-    fmt::print(stderr, "usage: bench_gpu [OPTIONS] MODEL WIDTH HEIGHT | MODEL PICTURE.ppm...\n");
+    fmt::print(stderr,
+               "usage: bench_gpu [OPTIONS] MODEL (WIDTH HEIGHT [PICTURE.ppm] | PICTURE.ppm...)\n");
     return 2;
   }
   const Model model = load_model(rest[0]);
@@ -231,8 +247,10 @@ int run(int argc, char** argv) {
                           precision);
   if (rest[1].ends_with(".ppm")) {
     for (size_t i = 1; i < rest.size(); ++i) measure_fidelity(engine, rest[i]);
-  } else if (rest.size() == 3) {
-    measure_speed(model, engine, {std::atoi(rest[1].c_str()), std::atoi(rest[2].c_str())});
+  } else {
+    std::optional<Frame> picture;
+    if (rest.size() > 3) picture = read_ppm(rest[3]);
+    measure_speed(model, engine, {std::stoi(rest[1]), std::stoi(rest.at(2))}, picture);
   }
   return 0;
 }

@@ -14,7 +14,8 @@ namespace {
 
 /// Output groups of one block: as many as there are, else what leaves little over.
 int choose_tile_groups(int kernel, int out_groups, bool fast) {
-  const int most = kernel == 5 ? 2 : fast ? kMostFastGroups : kMostGroups;
+  const bool seldom = kernel == 1 || kernel == 5;
+  const int most = seldom ? 2 : fast ? kMostFastGroups : kMostGroups;
   if (out_groups <= most) return out_groups;
   for (int groups = most; groups > most / 2; --groups) {
     if (out_groups % groups == 0) return groups;

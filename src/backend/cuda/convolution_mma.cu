@@ -325,8 +325,18 @@ struct Variant {
   int threads;
   int shared_bytes;
   void (*run)(ConvolutionArguments);
-  void (*run_fast)(ConvolutionArguments);  ///< null: its sums are too many
+  void (*run_fast)(ConvolutionArguments);  ///< null: there is none
 };
+
+/// Kernels of 1 and 5 are too seldom to have one; of four groups the sums are too many.
+template <int kKernel, int kGroups>
+constexpr auto fast_kernel() -> void (*)(ConvolutionArguments) {
+  if constexpr (kKernel == 1 || kKernel == 5 || kGroups > kMostFastGroups) {
+    return nullptr;
+  } else {
+    return convolve<kKernel, kGroups, HalfSums>;
+  }
+}
 
 template <int kKernel, int kGroups>
 constexpr Variant variant() {
@@ -335,16 +345,13 @@ constexpr Variant variant() {
           kThreads<kGroups>,
           2 * kStageBytes<kKernel, kGroups>,
           convolve<kKernel, kGroups, SingleSums>,
-          kGroups <= kMostFastGroups
-              ? convolve<kKernel, std::min(kGroups, kMostFastGroups), HalfSums>
-              : nullptr};
+          fast_kernel<kKernel, kGroups>()};
 }
 
 /// Within the 99 KiB of shared memory that GeForce's blocks have.
-const Variant kVariants[] = {variant<1, 1>(), variant<1, 2>(), variant<1, 3>(), variant<1, 4>(),
-                             variant<2, 1>(), variant<2, 2>(), variant<2, 3>(), variant<2, 4>(),
-                             variant<3, 1>(), variant<3, 2>(), variant<3, 3>(), variant<3, 4>(),
-                             variant<5, 1>(), variant<5, 2>()};
+const Variant kVariants[] = {variant<1, 1>(), variant<1, 2>(), variant<2, 1>(), variant<2, 2>(),
+                             variant<2, 3>(), variant<2, 4>(), variant<3, 1>(), variant<3, 2>(),
+                             variant<3, 3>(), variant<3, 4>(), variant<5, 1>(), variant<5, 2>()};
 
 const Variant* find_variant(int kernel, int groups) {
   for (const Variant& variant : kVariants) {
@@ -375,7 +382,7 @@ void launch_portable(int kernel, int tile_groups, bool fast, ConvolutionArgument
   const int factor = kernel == kPhasedKernel ? 2 : 1;
   const dim3 grid(tiles(args.in.width * args.enlarge, kTile), tiles(args.out.rows / factor, kTile),
                   tiles(args.out_groups, tile_groups) * unsigned(factor * factor));
-  const auto run = fast ? variant->run_fast : variant->run;
+  const auto run = fast && variant->run_fast ? variant->run_fast : variant->run;
   run<<<grid, variant->threads, size_t(variant->shared_bytes), stream>>>(args);
   check(cudaGetLastError(), "starting a convolution");
 }

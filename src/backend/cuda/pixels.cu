@@ -26,19 +26,24 @@ __device__ float luma(float red, float green, float blue) {
                    __fmul_rn(0.114f, clamp01(blue)));
 }
 
-template <typename T, typename Sample>
+template <typename T>
 __global__ void __launch_bounds__(kThreads) gather_pixels(const Packed from, const Activations to) {
   const int64_t pixel = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (pixel >= int64_t(to.width) * to.height) return;
   const int x = mirrored(int(pixel % to.width), from.size.width);
   const int y = mirrored(int(pixel / to.width), from.size.height);
-  const auto* samples = reinterpret_cast<const Sample*>(from.data) +
-                        (int64_t(y) * from.size.width + x) * from.components;
+  const int64_t first = (int64_t(y) * from.size.width + x) * from.components;
   T* out = reinterpret_cast<T*>(to.data) + pixel * kGroup;
-  for (int c = 0; c < kGroup; ++c) {
-    const float value = float(samples[from.components == 3 ? min(c, 2) : 0]) / kOne<Sample>;
-    out[c] = T(c < 3 ? value : 0.0f);
-  }
+  with_sample_type(from.type, [&](auto sample) {
+    using Sample = decltype(sample);
+    const auto* samples = reinterpret_cast<const Sample*>(from.data) + first;
+#pragma unroll
+    for (int c = 0; c < kGroup; ++c) {
+      const float value =
+          c < 3 ? float(samples[from.components == 3 ? c : 0]) / kOne<Sample> : 0.0f;
+      out[c] = T(value);
+    }
+  });
 }
 
 template <typename T>
@@ -53,12 +58,15 @@ __global__ void __launch_bounds__(kThreads)
   if (!store_samples(to, x, y, 0, 3, values)) *not_finite = 1;
 }
 
-template <typename Sample>
 __global__ void __launch_bounds__(kThreads) store_luma_pixels(const Packed from, const Packed to) {
   const int64_t pixel = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (pixel >= int64_t(to.size.width) * to.size.height) return;
   const float* in = reinterpret_cast<const float*>(from.data) + pixel * 3;
-  reinterpret_cast<Sample*>(to.data)[pixel] = rounded_sample<Sample>(luma(in[0], in[1], in[2]));
+  const float value = luma(in[0], in[1], in[2]);
+  with_sample_type(to.type, [&](auto sample) {
+    using Sample = decltype(sample);
+    reinterpret_cast<Sample*>(to.data)[pixel] = rounded_sample<Sample>(value);
+  });
 }
 
 unsigned blocks_for(Size size) {
@@ -70,10 +78,8 @@ unsigned blocks_for(Size size) {
 
 void gather(const Packed& from, const Activations& to, cudaStream_t stream) {
   const unsigned blocks = blocks_for({to.width, to.height});
-  with_sample_type(from.type, [&](auto sample) {
-    with_element(to.element, [&](auto element) {
-      gather_pixels<decltype(element), decltype(sample)><<<blocks, kThreads, 0, stream>>>(from, to);
-    });
+  with_element(to.element, [&](auto element) {
+    gather_pixels<decltype(element)><<<blocks, kThreads, 0, stream>>>(from, to);
   });
   check(cudaGetLastError(), "starting gather");
 }
@@ -87,9 +93,7 @@ void store(const Activations& from, const Packed& to, int* not_finite, cudaStrea
 }
 
 void store_luma(const Packed& from, const Packed& to, cudaStream_t stream) {
-  with_sample_type(to.type, [&](auto sample) {
-    store_luma_pixels<decltype(sample)><<<blocks_for(to.size), kThreads, 0, stream>>>(from, to);
-  });
+  store_luma_pixels<<<blocks_for(to.size), kThreads, 0, stream>>>(from, to);
   check(cudaGetLastError(), "starting store");
 }
 
