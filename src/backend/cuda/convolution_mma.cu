@@ -255,7 +255,7 @@ __device__ void store_shuffled(const ConvolutionArguments& args, float (&colours
   float values[12];
 #pragma unroll
   for (int i = 0; i < 12; ++i) values[i] = colours[i % 3][i / 3] + __half2float(base[i % 3]);
-  if (!store_four_pixels(args.samples, 4 * x, 4 * y + int(threadIdx.x) % 4, values)) {
+  if (!store_four_pixels(args.samples, true, 4 * x, 4 * y + int(threadIdx.x) % 4, values)) {
     *args.not_finite = 1;
   }
 }

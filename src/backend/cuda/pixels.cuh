@@ -51,8 +51,9 @@ __device__ bool store_samples(const Packed& to, int x, int y, int component, int
 }
 
 /// Stores four neighbouring pixels of a row, from a column on that is a multiple of four, in a
-/// picture as wide: 12, 24 or 48 bytes. Returns whether they are finite.
-__device__ inline bool store_four_pixels(const Packed& to, int x, int y,
+/// picture as wide: 12, 24 or 48 bytes; nothing where `inside` is false. Returns whether what it
+/// stores is finite.
+__device__ inline bool store_four_pixels(const Packed& to, bool inside, int x, int y,
                                          const float (&values)[12]) {
   const int64_t first = (int64_t(y) * to.size.width + x) * 3;
   with_sample_type(to.type, [&](auto sample) {
@@ -71,10 +72,15 @@ __device__ inline bool store_four_pixels(const Packed& to, int x, int y,
           word |= uint32_t(rounded) << (k * 8 * int(sizeof(Sample)));
         }
       }
-      words[i] = word;
+      // Left to itself the compiler makes a branch of this, around all that is stored.
+      asm volatile(
+          "{\n.reg .pred inside;\nsetp.ne.b32 inside, %2, 0;\n"
+          "@inside st.global.b32 [%0], %1;\n}" ::"l"(words + i),
+          "r"(word), "r"(int(inside))
+          : "memory");
     }
   });
-  return all_finite(values);
+  return !inside || all_finite(values);
 }
 
 }  // namespace upres::cuda

@@ -42,7 +42,7 @@ CUtensorMap boxes(const Activations& value, int channels, int blocks) {
       encode(&map, CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 4, value.data, sizes, strides, box, ones,
              CU_TENSOR_MAP_INTERLEAVE_NONE,
              value.block == kBlock ? CU_TENSOR_MAP_SWIZZLE_64B : CU_TENSOR_MAP_SWIZZLE_32B,
-             CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) {
     fail(ErrorCode::device, "the driver refuses a tensor map (error {}); use -b cpu", int(result));
   }

@@ -231,11 +231,19 @@ struct Operands {
   bool first_lane;
 };
 
-/// One input row, whose first unit is there. `almost` runs when most is issued, `issued` when all
-/// is.
+/// Descriptor of the unit in the present slot. The reduction says that all lanes have the same, so
+/// that it stands in a uniform register.
+template <RowStreamVariant kV>
+__device__ uint32_t unit_low(const Ring<kV>& ring, const Operands& operands) {
+  return __reduce_or_sync(kAllLanes, ptx::descriptor_low(ring.address(), 16) + operands.shift);
+}
+
+/// One input row, whose first unit is there, and is `first_low`. `almost` runs when most is issued,
+/// `issued` when all is.
 template <RowStreamVariant kV, int kFirst, int kCount, typename Almost, typename Issued>
 __device__ void multiply_row(float (&sums)[kCount * Shape<kV>::kRegisters], Ring<kV>& ring,
-                             const Operands& operands, const Almost& almost, const Issued& issued) {
+                             const Operands& operands, uint32_t first_low, const Almost& almost,
+                             const Issued& issued) {
   using S = Shape<kV>;
 #pragma unroll
   for (float& sum : sums) pin(sum);
@@ -243,9 +251,7 @@ __device__ void multiply_row(float (&sums)[kCount * Shape<kV>::kRegisters], Ring
 #pragma unroll
   for (int unit = 0; unit < S::kAllUnits; ++unit) {
     if (unit > 0) wait(ring.full_barrier(), ring.phase);
-    // The reduction says that all lanes have the same, so that it stands in a uniform register.
-    const uint32_t low =
-        __reduce_or_sync(kAllLanes, ptx::descriptor_low(ring.address(), 16) + operands.shift);
+    const uint32_t low = unit == 0 ? first_low : unit_low(ring, operands);
     const uint32_t weights =
         operands.weights_low + unit * (kUnitChannels / 8) * S::kColumnTaps * S::kRowsOfB;
     const auto almost_all = [&] {
@@ -368,11 +374,10 @@ class ActivationsWriter {
           const __half2 pair = __floats2half2_rn(values[2 * i], values[2 * i + 1]);
           words[i] = *reinterpret_cast<const uint32_t*>(&pair);
         }
-        if (inside_[p]) {
-          ptx::store_16(
-              halves(args_.out) + (block_ + group) * args_.out.block_stride + offset_ + p * kPixels,
-              words);
-        }
+        ptx::store_16_if(
+            inside_[p],
+            halves(args_.out) + (block_ + group) * args_.out.block_stride + offset_ + p * kPixels,
+            words);
       }
     }
     offset_ += row_;
@@ -428,18 +433,17 @@ class SamplesWriter {
 #pragma unroll
       for (int v = 0; v < kValues; ++v) values[v] = sums[v / 2 * 4 + p * 2 + v % 2];
       const int x = x_ + 8 * p;
-      if (x < args_.in.width) {
-        if constexpr (kV.sink == Sink::shuffled_samples) {
-          const __half2* pairs = reinterpret_cast<const __half2*>(&base_[p]);
-          const float2 red_green = __half22float2(pairs[0]);
-          const float blue = __low2float(pairs[1]);
-          const float base[3] = {red_green.x, red_green.y, blue};
+      const bool inside = x < args_.in.width;
+      if constexpr (kV.sink == Sink::shuffled_samples) {
+        const __half2* pairs = reinterpret_cast<const __half2*>(&base_[p]);
+        const float2 red_green = __half22float2(pairs[0]);
+        const float blue = __low2float(pairs[1]);
+        const float base[3] = {red_green.x, red_green.y, blue};
 #pragma unroll
-          for (int v = 0; v < kValues; ++v) values[v] += base[v % 3];
-          finite_ &= store_four_pixels(args_.samples, 4 * x, 4 * y_ + place_.quarter, values);
-        } else if (place_.quarter < 2) {
-          finite_ &= store_samples(args_.samples, x, y_, 2 * place_.quarter, 3, values);
-        }
+        for (int v = 0; v < kValues; ++v) values[v] += base[v % 3];
+        finite_ &= store_four_pixels(args_.samples, inside, 4 * x, 4 * y_ + place_.quarter, values);
+      } else if (inside && place_.quarter < 2) {
+        finite_ &= store_samples(args_.samples, x, y_, 2 * place_.quarter, 3, values);
       }
     }
     y_ += step_;
@@ -525,8 +529,10 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
   }
   const int zero = args.zero;
   bool ready = false;  // whether the next row's first unit is known to be there
+  uint32_t low = 0;    // that unit: found out before the turn comes, not in it
   const auto before = [&] {
     if (!ready) wait(ring.full_barrier(), ring.phase);
+    low = unit_low(ring, operands);
     turn.wait();
   };
   const auto almost = [&] { turn.pass(); };
@@ -543,14 +549,14 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
       float one[kR];
       begin_rows<kV, 1>(one, biases);
       before();
-      multiply_row<kV, kTaps - 1, 1>(one, ring, operands, almost, issued);
+      multiply_row<kV, kTaps - 1, 1>(one, ring, operands, low, almost, issued);
       float most[(kTaps - 1) * kR];
 #pragma unroll
       for (int i = 0; i < kR; ++i) most[i] = moved(one[i], zero);
       begin_rows<kV, kTaps - 2>(most + kR, biases);
       if constexpr (kV.enlarged) writer.prepare();
       before();
-      multiply_row<kV, 1, kTaps - 1>(most, ring, operands, almost, issued);
+      multiply_row<kV, 1, kTaps - 1>(most, ring, operands, low, almost, issued);
       // An enlarged input's second row completes an output row.
       constexpr int kStored = kV.enlarged ? 1 : 0;
       if constexpr (kV.enlarged) writer.finish(most);
@@ -564,14 +570,15 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
     for (int i = 2; i < segment.rows; ++i) {
       writer.prepare();
       before();
-      multiply_row<kV, 0, S::kRowTaps>(sums, ring, operands, almost, issued);
+      multiply_row<kV, 0, S::kRowTaps>(sums, ring, operands, low, almost, issued);
 #pragma unroll
       for (int row = 0; row < kDone; ++row) writer.finish(sums + row * kR);
       // Moved behind the compiler's back: else the moves sink to where the next row's first
       // multiplication waits for them. Two kinds, for two pipes.
       const float minus_zero = __int_as_float(0x80000000 | zero);
       const auto shifted = [&](float value, int lane) {
-        return kV.outputs == 64 ? value : lane & 2 ? value + minus_zero : moved(value, zero);
+        if (kV.outputs == 64) return value;  // its sums leave no registers for it
+        return lane & 2 ? value + minus_zero : moved(value, zero);
       };
       constexpr int kKept = (S::kRowTaps - kDone) * kR;
 #pragma unroll
@@ -590,7 +597,7 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
       for (int i = 0; i < kTaps * kR; ++i) most[i] = moved(sums[i], zero);
       writer.prepare();
       before();
-      multiply_row<kV, 0, kTaps>(most, ring, operands, almost, issued);
+      multiply_row<kV, 0, kTaps>(most, ring, operands, low, almost, issued);
 #pragma unroll
       for (int row = 0; row < kDone; ++row) writer.finish(most + row * kR);
 #pragma unroll
@@ -601,7 +608,7 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
     for (int i = 0; i < kR; ++i) one[i] = moved(sums[i], zero);
     writer.prepare();
     before();
-    multiply_row<kV, 0, 1>(one, ring, operands, almost, issued);
+    multiply_row<kV, 0, 1>(one, ring, operands, low, almost, issued);
     writer.finish(one);
   }
   turn.finish();

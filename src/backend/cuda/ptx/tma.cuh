@@ -75,11 +75,14 @@ __device__ inline void copy_box(uint32_t to, const CUtensorMap& map, int c, int 
       : "memory");
 }
 
-/// 16 bytes at once: left to itself the compiler makes four stores of 4.
-__device__ inline void store_16(void* to, const uint32_t (&words)[4]) {
-  asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(words[0]), "r"(words[1]),
-               "r"(words[2]), "r"(words[3])
-               : "memory");
+/// 16 bytes at once, or not at all. Left to itself the compiler makes four stores of 4, and a
+/// branch around them and all that they store.
+__device__ inline void store_16_if(bool wanted, void* to, const uint32_t (&words)[4]) {
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.b32 wanted, %5, 0;\n"
+      "@wanted st.global.v4.b32 [%0], {%1, %2, %3, %4};\n}" ::"l"(to),
+      "r"(words[0]), "r"(words[1]), "r"(words[2]), "r"(words[3]), "r"(int(wanted))
+      : "memory");
 }
 
 }  // namespace upres::cuda::ptx
