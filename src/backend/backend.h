@@ -28,7 +28,7 @@ namespace upres {
 enum class Precision {
   automatic,  ///< the first one that the device has
   fp16,       ///< values in half precision, sums in single precision
-  fp16_fast,  ///< values and sums in half precision
+  fp16_fast,  ///< sums in half precision, too, where the device is faster with it
   fp32,       ///< single precision
 };
 

@@ -162,31 +162,37 @@ void check_png_chunks(std::span<const std::byte> file, const fs::path& path) {
   });
 }
 
-/// PBM, PGM or PPM written as text.
-bool is_text(std::span<const std::byte> file) {
+/// PBM, or PGM or PPM written as text: P1 to P4.
+bool is_bits_or_text(std::span<const std::byte> file) {
   return file.size() >= 2 && file[0] == std::byte('P') && file[1] >= std::byte('1') &&
-         file[1] <= std::byte('3');
+         file[1] <= std::byte('4');
 }
 
-/// Of pictures written as text, libvips takes all numbers that are missing for 0, and takes its
-/// time for each.
-void check_numbers(std::span<const std::byte> file, const fs::path& path, VipsImage* image) {
-  const bool bits = file[1] == std::byte('1');  // these need no space between them
-  const int64_t header = bits ? 2 : 3;          // width, height and, of others, the largest level
-  const int64_t needed = header + int64_t(vips_image_get_width(image)) *
-                                      vips_image_get_height(image) * vips_image_get_bands(image);
-  int64_t found = 0;
+/// Whether such a file has all its samples. libvips takes those that are missing for 0, and takes
+/// its time for each.
+bool has_all_samples(std::span<const std::byte> file, VipsImage* image) {
+  const auto kind = char(file[1]);
+  const bool bits = kind == '1' || kind == '4';  // as text they need no space between them
+  const int64_t header = bits ? 2 : 3;           // width, height and, of others, the largest level
+  const int64_t width = vips_image_get_width(image);
+  const int64_t height = vips_image_get_height(image);
+  const int64_t needed = header + width * height * vips_image_get_bands(image);
+  const std::string_view text = text_of(file);
+  int64_t numbers = 0;
   bool in_number = false;
   bool in_comment = false;
-  for (const char c : text_of(file.subspan(2))) {
+  for (size_t at = 2; at < text.size(); ++at) {
+    const char c = text[at];
     in_comment = c == '#' || (in_comment && c != '\n');
     const bool digit = !in_comment && c >= '0' && c <= '9';
-    if (digit && (!in_number || (bits && found >= header))) ++found;
-    if (found >= needed) return;
+    if (kind == '4' && numbers == header && !digit) {  // what ends the header
+      return int64_t(text.size() - at - 1) >= (width + 7) / 8 * height;
+    }
+    if (digit && (!in_number || (bits && numbers >= header))) ++numbers;
+    if (kind != '4' && numbers >= needed) return true;
     in_number = digit;
   }
-  fail(ErrorCode::input, "cannot read {}: it has {} of {} samples", path.string(),
-       std::max(int64_t(0), found - header), needed - header);
+  return false;
 }
 
 Picture open_other(const fs::path& path, const char* loader) {
@@ -405,7 +411,9 @@ ImageReader::ImageReader(const fs::path& path, const ReadOptions& options)
   }
   check_claim(path, vips_image_get_width(image.get()), vips_image_get_height(image.get()),
               options.max_pixels);
-  if (is_text(bytes)) check_numbers(bytes, path, image.get());
+  if (is_bits_or_text(bytes) && !has_all_samples(bytes, image.get())) {
+    fail(ErrorCode::input, "cannot read {}: it ends before its last sample", path.string());
+  }
   convert_colours(image, path);
   std::string unread;
   if (is_jxl && vips_image_get_format(image.get()) != VIPS_FORMAT_FLOAT &&

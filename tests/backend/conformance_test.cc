@@ -354,6 +354,16 @@ TEST(FoldUpsample, ChangesNoBitOfTheResult) {
   EXPECT_EQ(largest_difference(run(folded, *engine->open(), picture), expected(graph, picture)), 0);
 }
 
+TEST(FuseShuffle, ChangesNoBitOfTheResult) {
+  Random random(20261124);
+  const Graph graph = test::srvgg(random, 8, 2, 4);
+  const Graph fused = optimise(graph, {.shuffled_result = 4});
+  ASSERT_LT(fused.nodes().size(), graph.nodes().size());
+  const Frame picture = test::random_frame(random, {13, 9}, SampleType::u8, 3);
+  const auto engine = open_device("reference", {})->load(fused);
+  EXPECT_EQ(largest_difference(run(fused, *engine->open(), picture), expected(graph, picture)), 0);
+}
+
 TEST(OpenDevice, RefusesAnUnknownBackendAndListsThoseThereAre) {
   try {
     open_device("vulkan", {});

@@ -94,6 +94,33 @@ TEST(FoldUpsample, LeavesOneAloneThatIsAddedOrIsTheResult) {
   EXPECT_EQ(print(graph), before);
 }
 
+TEST(FuseShuffle, MakesTheEndOfSrvggOneConvolution) {
+  Random random(1);
+  Graph graph = test::srvgg(random, 8, 0, 4);
+  fuse_activation(graph);
+  fuse_shuffle(graph, 4);
+  verify(graph);
+  ASSERT_EQ(graph.nodes().size(), 2u);
+  const Node& last = graph.nodes()[1];
+  EXPECT_EQ(last.output, graph.output());
+  const auto& conv = std::get<Conv2d>(last.op);
+  EXPECT_EQ(conv.shuffle, 4);
+  ASSERT_EQ(conv.epilogue.addends.size(), 1u);
+  EXPECT_EQ(conv.epilogue.addends[0].value, graph.input());
+  EXPECT_EQ(conv.epilogue.addends[0].enlarge, 4);
+  EXPECT_NE(print(graph).find("shuffled by 4 +1*in[3] of x4"), std::string::npos) << print(graph);
+}
+
+TEST(FuseShuffle, LeavesOtherFactorsAndWhatIsNotTheEndAlone) {
+  Random random(1);
+  for (Graph graph : {test::srvgg(random, 8, 1, 2), test::srvgg(random, 8, 1, 4, Resize{1, 2}),
+                      test::rrdbnet(random, 8, 4, 1)}) {
+    const std::string before = print(graph);
+    fuse_shuffle(graph, 4);
+    EXPECT_EQ(print(graph), before);
+  }
+}
+
 TEST(ElideConcat, GivesADenseBlockOneStorage) {
   Random random(1);
   Graph graph = test::rrdbnet(random, 8, 4, 1);

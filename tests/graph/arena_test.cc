@@ -65,5 +65,21 @@ TEST(PlanArena, AStorageLivesWhileAnyOfItsPartsDoes) {
   }
 }
 
+TEST(PlanArena, WhatRepeatedNodesReadLivesToTheEnd) {
+  Graph graph;
+  const ValueId in = graph.add_input(3);
+  const ValueId body = graph.add("body", Scale{1}, {in});
+  const ValueId first = graph.add("first", Scale{1}, {body});
+  const ValueId second = graph.add("second", Scale{1}, {first});
+  graph.set_output(graph.add("third", Scale{1}, {second}));
+  const auto bytes_of = [&](ValueId) { return size_t(128); };
+  const ArenaPlan once = plan_arena(graph, bytes_of);
+  EXPECT_EQ(once.offsets[size_t(second)], once.offsets[size_t(body)]) << "body is read by then";
+  const ArenaPlan repeated = plan_arena(graph, bytes_of, 2);
+  for (const ValueId id : {first, second, graph.output()}) {
+    EXPECT_NE(repeated.offsets[size_t(id)], repeated.offsets[size_t(body)]);
+  }
+}
+
 }  // namespace
 }  // namespace upres

@@ -157,7 +157,7 @@ std::string bmp(char compression, const std::string& masks) {
          "\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"s + masks + "\3\2\1\x4d"s;
 }
 
-TEST(ImageReader, RefusesAPictureWrittenAsTextThatEndsEarly) {
+TEST(ImageReader, RefusesBitsAndTextThatEndEarly) {
   const TemporaryFolder folder;
   const auto path = folder / "picture.ppm";
   const auto read = [&](const std::string& text) {
@@ -167,8 +167,10 @@ TEST(ImageReader, RefusesAPictureWrittenAsTextThatEndsEarly) {
   EXPECT_EQ(read("P2 2 2 255\n1 2 3 4\n").total_bytes(), 4u);
   EXPECT_EQ(read("P3\n# 7 7\n1 2 255 1 2 3\n# 9\n4 5 6").total_bytes(), 6u);
   EXPECT_EQ(samples_of<uint8_t>(read("P1 4 1 0 1 1 0")), (std::vector<uint8_t>{255, 0, 0, 255}));
+  EXPECT_EQ(samples_of<uint8_t>(read("P4 4 2\n\x50\xa0"s)),
+            (std::vector<uint8_t>{255, 0, 255, 0, 0, 255, 0, 255}));
   for (const char* text : {"P2 2 2 255\n1 2 3", "P2 3000 3000 255\n1 2 3", "P3 1 1 255 1 2 # 3",
-                           "P1 4 1 011", "P2# 16164 16"}) {
+                           "P1 4 1 011", "P2# 16164 16", "P4 4 2\n\x50", "P4 13082 1616"}) {
     EXPECT_TRUE(fails(ErrorCode::input, "cannot read", [&] { read(text); })) << text;
   }
 }
