@@ -188,7 +188,7 @@ bool has_all_samples(std::span<const std::byte> file, VipsImage* image) {
     if (kind == '4' && numbers == header && !digit) {  // what ends the header
       return int64_t(text.size() - at - 1) >= (width + 7) / 8 * height;
     }
-    if (digit && (!in_number || (bits && numbers >= header))) ++numbers;
+    if (digit && (!in_number || (bits && numbers > header))) ++numbers;
     if (kind != '4' && numbers >= needed) return true;
     in_number = digit;
   }

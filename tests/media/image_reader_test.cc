@@ -167,6 +167,8 @@ TEST(ImageReader, RefusesBitsAndTextThatEndEarly) {
   EXPECT_EQ(read("P2 2 2 255\n1 2 3 4\n").total_bytes(), 4u);
   EXPECT_EQ(read("P3\n# 7 7\n1 2 255 1 2 3\n# 9\n4 5 6").total_bytes(), 6u);
   EXPECT_EQ(samples_of<uint8_t>(read("P1 4 1 0 1 1 0")), (std::vector<uint8_t>{255, 0, 0, 255}));
+  EXPECT_EQ(read("P4 12 10\n" + std::string(20, 'x')).total_bytes(), 120u);
+  EXPECT_EQ(read("P1\n10 11 " + std::string(110, '1')).total_bytes(), 110u);
   EXPECT_EQ(samples_of<uint8_t>(read("P4 4 2\n\x50\xa0"s)),
             (std::vector<uint8_t>{255, 0, 255, 0, 0, 255, 0, 255}));
   for (const char* text : {"P2 2 2 255\n1 2 3", "P2 3000 3000 255\n1 2 3", "P3 1 1 255 1 2 # 3",
