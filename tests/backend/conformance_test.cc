@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <ostream>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@ struct Backend {
   std::string name;
   Precision precision;
   float tolerance;  ///< largest difference to the reference on the unfused graph, of values about 1
+  friend std::ostream& operator<<(std::ostream& out, const Backend& one) { return out << one.name; }
 };
 
 float tolerance(Precision precision) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,7 @@ struct Kernels {
   Precision precision;
   bool portable;
   float tolerance;
+  friend std::ostream& operator<<(std::ostream& out, const Kernels& one) { return out << one.name; }
 };
 
 class Cuda : public testing::TestWithParam<Kernels> {
