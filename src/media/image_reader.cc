@@ -240,7 +240,7 @@ void linear_to_srgb(Picture& image, const fs::path& path) {
     const double curved =
         linear <= 0.0031308 ? 12.92 * linear : 1.055 * std::pow(linear, 1 / 2.4) - 0.055;
     for (int band = 0; band < bands; ++band) {
-      table[size_t(level * bands + band)] =
+      table[size_t(level) * size_t(bands) + size_t(band)] =
           uint16_t(band < colours ? std::lround(curved * largest) : level);
     }
   }

@@ -184,20 +184,14 @@ void Convolution::launch(const Activations& in, std::span<const Activations> add
     std::copy(addends.begin(), addends.end(), args.addends);
     std::copy(addend_scales_.begin(), addend_scales_.end(), args.addend_scales);
   }
-  switch (family_) {
-    case Family::fp32:
-      return launch_fp32(kernel_, args, stream);
-    case Family::row_stream:
 #ifdef UPRES_WITH_SM90
-      return launch_row_stream(*variant_, row_stream_arguments(*variant_, args, splits_, upwards_),
-                               stream);
-#else
-      return;  // not in this build
-#endif
-    case Family::portable:
-    case Family::portable_fast:
-      return launch_portable(kernel_, tile_groups_, family_ == Family::portable_fast, args, stream);
+  if (variant_) {
+    const RowStreamArguments arguments = row_stream_arguments(*variant_, args, splits_, upwards_);
+    return launch_row_stream(*variant_, arguments, stream);
   }
+#endif
+  if (family_ == Family::fp32) return launch_fp32(kernel_, args, stream);
+  launch_portable(kernel_, tile_groups_, family_ == Family::portable_fast, args, stream);
 }
 
 }  // namespace upres::cuda

@@ -117,7 +117,8 @@ std::vector<uint16_t> pack_row_stream(const Conv2d& conv, const RowStreamVariant
               float weight = 0;
               for (int y = ys.first; exists && y <= ys.last; ++y) {
                 for (int x = xs.first; x <= xs.last; ++x) {
-                  weight += (*conv.weights)[size_t((out * conv.in_channels + in) * 9 + y * 3 + x)];
+                  const size_t kernel = size_t(out) * size_t(conv.in_channels) + size_t(in);
+                  weight += (*conv.weights)[kernel * 9 + size_t(y * 3 + x)];
                 }
               }
               packed.push_back(f32_to_f16(weight));
