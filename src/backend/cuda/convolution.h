@@ -41,8 +41,6 @@ class Convolution {
   void launch(const Activations& in, std::span<const Activations> addends, const Target& target,
               cudaStream_t stream) const;
 
-  bool makes_samples() const { return sink_ != Sink::activations; }
-
  private:
   Family family_;
   Sink sink_;

@@ -37,7 +37,6 @@ class CudaEngine : public Engine {
   void use_gpu() const;
   const Graph& graph() const { return graph_; }
   const DeviceOptions& options() const { return options_; }
-  Precision precision() const { return precision_; }
   Layout plan(Size read) const;
   /// Puts the network into the stream, from samples to samples.
   void launch(const Layout& layout, const Work& work, cudaStream_t stream) const;
