@@ -36,27 +36,34 @@ foreach(number ${UPRES_CUDA_ARCHITECTURES})
   list(APPEND architectures -gencode=arch=compute_${number},code=sm_${number})
 endforeach()
 
-# NAME.cu for these architectures. A kernel whose registers spill to memory does not compile.
-function(add_kernels name)
-  set(source ${CMAKE_SOURCE_DIR}/src/backend/cuda/${name}.cu)
+# A source of the target for these architectures. A kernel whose registers spill to memory does not compile.
+function(add_kernels target source)
+  get_filename_component(name ${source} NAME_WE)
   set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
   add_custom_command(
     OUTPUT ${object}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda
     COMMAND ${CCACHE} ${UPRES_NVCC} -c -O3 -std=c++20 --expt-relaxed-constexpr ${ARGN} -I${CMAKE_SOURCE_DIR}/src
-            -Xptxas=-warn-spills,-Werror -MD -MF ${object}.d -o ${object} ${source}
-    DEPENDS ${source}
+            -Xptxas=-warn-spills,-Werror -MD -MF ${object}.d -o ${object} ${CMAKE_SOURCE_DIR}/${source}
+    DEPENDS ${CMAKE_SOURCE_DIR}/${source}
     DEPFILE ${object}.d
     COMMENT "Building CUDA object cuda/${name}.o"
     VERBATIM)
-  target_sources(backend PRIVATE ${object})
+  target_sources(${target} PRIVATE ${object})
 endfunction()
 foreach(name convolution_fp32 convolution_mma elementwise pixels)
-  add_kernels(${name} ${architectures})
+  add_kernels(backend src/backend/cuda/${name}.cu ${architectures})
 endforeach()
+# Links without media, so that it travels light.
+add_executable(bench_gpu EXCLUDE_FROM_ALL bench/gpu/network.cc)
+target_include_directories(bench_gpu SYSTEM PRIVATE ${UPRES_CUDA_INCLUDE})
+add_kernels(bench_gpu bench/gpu/roof.cu ${architectures})
 if(90 IN_LIST UPRES_CUDA_ARCHITECTURES)
   # Hopper's own instructions are in none of its successors.
-  add_kernels(row_stream_sm90 -gencode=arch=compute_90a,code=sm_90a)
+  set(hopper -gencode=arch=compute_90a,code=sm_90a)
+  add_kernels(backend src/backend/cuda/row_stream_sm90.cu ${hopper})
+  add_kernels(bench_gpu bench/gpu/roof_sm90.cu ${hopper})
+  target_compile_definitions(bench_gpu PRIVATE UPRES_WITH_SM90)
   target_sources(backend PRIVATE src/backend/cuda/row_stream.cc)
   target_compile_definitions(backend PRIVATE UPRES_WITH_SM90)
 endif()
@@ -66,7 +73,3 @@ target_sources(backend PRIVATE
 target_include_directories(backend SYSTEM PRIVATE ${UPRES_CUDA_INCLUDE})
 target_compile_definitions(backend PRIVATE UPRES_WITH_CUDA)
 target_link_libraries(backend PRIVATE ${UPRES_CUDART} rt dl pthread)
-
-# Links without media, so that it travels light.
-add_executable(bench_gpu EXCLUDE_FROM_ALL bench/gpu/network.cc)
-target_include_directories(bench_gpu SYSTEM PRIVATE ${UPRES_CUDA_INCLUDE})

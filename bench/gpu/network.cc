@@ -3,7 +3,8 @@
 //
 //     bench_gpu [--portable] [--precision fp16|fp16-fast|fp32] MODEL WIDTH HEIGHT [PICTURE.ppm]
 //         the whole network under continuous load, from samples to samples in the GPU's memory,
-//         then each layer's share; of a picture, repeated as often as it fits, or of noise
+//         then each layer's share; of a picture, repeated as often as it fits, or of noise. Rates
+//         beside the roof: what the tensor cores sustain when they do nothing else
 //     bench_gpu [--portable] [--precision ...] MODEL PICTURE.ppm...
 //         peak signal-to-noise ratio to the same network in single precision, of each picture
 #include <fmt/format.h>
@@ -27,6 +28,7 @@
 #include "frame/frame.h"
 #include "graph/footprint.h"
 #include "model/model.h"
+#include "roof.h"
 
 namespace upres::cuda {
 namespace {
@@ -104,8 +106,30 @@ std::vector<std::byte> repeated(const Frame& picture, Size size) {
   return samples;
 }
 
+/// Operations a millisecond of the instruction that the network's kernels use.
+double measure_roof([[maybe_unused]] bool portable) {
+  auto* launch = launch_mma_sync_roof;
+  const char* instruction = "mma.sync";
+#ifdef UPRES_WITH_SM90
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "asking for the GPU");
+  if (major == 9 && !portable) {
+    launch = launch_wgmma_roof;
+    instruction = "wgmma";
+  }
+#endif
+  const Stream stream = make_stream();
+  Timer timer;
+  double flops = 0;
+  const auto multiply = [&] { flops = launch(stream.get()); };
+  timer.time_each(stream.get(), kWarmUpMs, multiply);
+  const double rate = flops / double(timer.time_each(stream.get(), kMeasuredMs, multiply));
+  fmt::print("roof: {} {:.0f} TFLOP/s\n", instruction, rate / 1e9);
+  return rate;
+}
+
 void measure_speed(const Model& model, const CudaEngine& engine, Size size,
-                   const std::optional<Frame>& picture) {
+                   const std::optional<Frame>& picture, double roof) {
   const Graph& graph = engine.graph();
   const Layout layout = engine.plan(size);
   const Size result = graph.size_of(graph.output(), layout.padded);
@@ -133,10 +157,12 @@ void measure_speed(const Model& model, const CudaEngine& engine, Size size,
     once_ms = std::min(once_ms, timer.time(stream.get(), launch));
   }
   fmt::print(
-      "{}  {}x{} {}  {:.2f} ms  {:.0f} TFLOP/s, once after a pause {:.2f} ms  arena {:.0f} MiB, {} "
-      "bands\n",
+      "{}  {}x{} {}  {:.2f} ms  {:.0f} TFLOP/s, {:.0f} % of the roof, once after a pause {:.2f} ms "
+      " "
+      "arena {:.0f} MiB, {} bands\n",
       model.network.architecture, size.width, size.height, picture ? "picture" : "noise", ms,
-      flops / ms / 1e9, once_ms, double(layout.arena.size_bytes) / (1 << 20), layout.bands.size());
+      flops / ms / 1e9, 100 * flops / ms / roof, once_ms,
+      double(layout.arena.size_bytes) / (1 << 20), layout.bands.size());
 
   struct Share {
     float ms = 0;
@@ -161,8 +187,10 @@ void measure_speed(const Model& model, const CudaEngine& engine, Size size,
     ++share.count;
   }
   for (const auto& [kind, share] : shares) {
-    fmt::print("  {:<28} {:4} x  {:8.3f} ms  {:5.1f} %  {:5.0f} TFLOP/s\n", kind, share.count,
-               share.ms / float(share.count), 100 * share.ms / ms, share.flops / share.ms / 1e9);
+    const double rate = share.flops / share.ms;
+    fmt::print("  {:<28} {:4} x  {:8.3f} ms  {:5.1f} %  {:5.0f} TFLOP/s, {:3.0f} % of the roof\n",
+               kind, share.count, share.ms / float(share.count), 100 * share.ms / ms, rate / 1e9,
+               100 * rate / roof);
   }
 }
 
@@ -250,7 +278,8 @@ int run(int argc, char** argv) {
   } else {
     std::optional<Frame> picture;
     if (rest.size() > 3) picture = read_ppm(rest[3]);
-    measure_speed(model, engine, {std::stoi(rest[1]), std::stoi(rest.at(2))}, picture);
+    const double roof = measure_roof(options.portable_kernels);
+    measure_speed(model, engine, {std::stoi(rest[1]), std::stoi(rest.at(2))}, picture, roof);
   }
   return 0;
 }

@@ -12,6 +12,12 @@ __device__ inline void copy_async(uint32_t to, const void* from, bool inside) {
   const int bytes = inside ? 16 : 0;
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
 }
+/// The same, kOffset bytes further on in both.
+template <int kOffset>
+__device__ inline void copy_async_at(uint32_t to, const void* from) {
+  asm volatile("cp.async.cg.shared.global [%0 + %2], [%1 + %2], 16;" ::"r"(to), "l"(from),
+               "n"(kOffset));
+}
 __device__ inline void commit_copies() {
   asm volatile("cp.async.commit_group;");
 }
