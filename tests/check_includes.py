@@ -20,20 +20,22 @@ MAY_INCLUDE = {
     "frame": ["tensor", "tile"],
     "graph": ["tensor", "tile"],
     "pixel": ["frame", "tile"],
-    "model": ["graph"],
+    "onnx": ["graph"],
+    "model": ["graph", "onnx"],
     "backend/backend.h": ["graph", "frame"],
     "backend/shared": ["graph", "pixel", "backend/backend.h"],
     "backend/*": ["backend/shared"],
     "compile": ["graph", "backend/backend.h"],
     "media": ["frame"],
     "upscale": ["model", "compile", "backend/backend.h", "pixel", "media"],
-    "apps": ["upscale", "model", "fetch", "compile", "backend/backend.h", "media", "graph"],
+    "apps": ["upscale", "model", "fetch", "compile", "backend/backend.h", "media", "graph", "onnx"],
 }
 # The one place that knows every backend.
 REGISTRY = "src/backend/registry.cc"
 # Libraries that only one unit may know.
 OWNERS = {"vips": "media", "dnnl": "backend/cpu", "oneapi": "backend/cpu", "zip": "model",
-          "openssl": "base", "curl": "fetch", "CLI": "apps"}
+          "openssl": "base", "curl": "fetch", "CLI": "apps", "onnx": "onnx",
+          "google": "onnx"}
 
 SOURCE = {".cc", ".h", ".cu", ".cuh", ".py", ".sh", ".cmake"}
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')

@@ -25,6 +25,7 @@ Command add_info_command(CLI::App& program);
 
 /// upres convert MODEL -o OUT: writes a model file as safetensors.
 Command add_convert_command(CLI::App& program);
+Command add_export_command(CLI::App& program);
 
 /// upres models: lists models; upres models fetch NAME|URL: downloads one.
 Command add_models_command(CLI::App& program);

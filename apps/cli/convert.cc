@@ -40,6 +40,11 @@ void check_output(const ConvertOptions& options) {
 /// safetensors holds weights alone: refuses a network that they do not tell, but only the graph of
 /// its file does.
 void check_told_by_weights(const fs::path& path, const Model& model) {
+  if (model.file.graph_runs && !find_architecture(model.file.weights, *model.file.graph)) {
+    fail(ErrorCode::model,
+         "{}: {} cannot be written, as safetensors holds weights alone; use the model as it is",
+         path.string(), model.network.architecture);
+  }
   const std::string told = recognise(model.file.weights).network.architecture;
   if (told == model.network.architecture) return;
   fail(ErrorCode::model,

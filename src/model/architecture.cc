@@ -142,6 +142,14 @@ Recognised recognise(const StateDict& weights, const Graph& graph) {
   return result;
 }
 
+std::optional<Recognised> find_architecture(const StateDict& weights, const Graph& graph) {
+  for (const Architecture* architecture : kArchitectures) {
+    Recognised result;
+    if (!match_graph(*architecture, weights, graph, result)) return result;
+  }
+  return std::nullopt;
+}
+
 void check_recognised(const StateDict& outline) {
   architecture_of(outline);
 }

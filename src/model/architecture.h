@@ -67,6 +67,9 @@ Recognised recognise(const StateDict& weights);
 /// returned: Error{model} names the first operator that does not fit.
 Recognised recognise(const StateDict& weights, const Graph& graph);
 
+/// The same; nothing when the network is of no architecture.
+std::optional<Recognised> find_architecture(const StateDict& weights, const Graph& graph);
+
 /// Refuses weights that recognise() would not take whatever their elements, in the same words. For
 /// files without a graph; outlines will do.
 void check_recognised(const StateDict& outline);

@@ -13,6 +13,7 @@
 #include "model/legacy_tar.h"
 #include "model/ncnn.h"
 #include "model/ncnn_param.h"
+#include "model/onnx.h"
 #include "model/pth.h"
 #include "model/safetensors.h"
 
@@ -106,6 +107,20 @@ ModelFile read_safetensors_file(const fs::path&, Bytes file, const CheckOutline&
           .sha256 = sha256_hex(file)};
 }
 
+/// Protocol buffers have no mark: ONNX's begin with a small version number, field 1.
+bool is_onnx(const fs::path& path, Bytes file) {
+  return path.extension() == ".onnx" && has_at(file, 0, "\x08");
+}
+
+ModelFile read_onnx_file(const fs::path& path, Bytes file, const CheckOutline&) {
+  OnnxNetwork network = read_onnx(file, path.parent_path());
+  return {.format = {},
+          .weights = std::move(network.weights),
+          .graph = std::move(network.graph),
+          .graph_runs = true,
+          .sha256 = sha256_hex(file)};
+}
+
 struct Format {
   std::string_view name;
   bool (*looks_like)(const fs::path& path, Bytes file);
@@ -119,17 +134,13 @@ constexpr Format kFormats[] = {
     {"PyTorch", is_tar, read_tar},
     {"ncnn", is_ncnn, read_ncnn_pair},
     {"safetensors", is_safetensors, read_safetensors_file},
+    {"ONNX", is_onnx, read_onnx_file},
 };
 
 // --- formats that are only named ---
 
 bool is_pickle(const fs::path&, Bytes file) {
   return has_at(file, 0, "\x80");
-}
-
-/// Protocol buffers have no mark: ONNX's begin with a small version number, field 1.
-bool is_onnx(const fs::path& path, Bytes file) {
-  return path.extension() == ".onnx" && has_at(file, 0, "\x08");
 }
 
 bool is_lone_bin(const fs::path& path, Bytes) {
@@ -144,7 +155,6 @@ struct RefusedFormat {
 
 constexpr RefusedFormat kRefused[] = {
     {is_pickle, "a bare Python pickle", "load it with PyTorch and save it with torch.save again"},
-    {is_onnx, "an ONNX file", "use the .pth or .safetensors file that it was made from"},
     {is_lone_bin, "a .bin without its .param", "put both files of the ncnn model in one folder"},
 };
 
@@ -156,8 +166,9 @@ constexpr RefusedFormat kRefused[] = {
     }
   }
   fail(ErrorCode::model,
-       "this is not a model file; upres reads .safetensors, PyTorch's .pth, and ncnn's .param "
-       "with .bin");
+       "this is not a model file; upres reads .safetensors, PyTorch's .pth, ncnn's .param with "
+       ".bin, "
+       "and .onnx");
 }
 
 // --- names ---

@@ -14,11 +14,12 @@ namespace upres {
 
 /// What a model file says.
 struct ModelFile {
-  std::string format;          ///< "PyTorch", "safetensors", "ncnn"
+  std::string format;          ///< "PyTorch", "safetensors", "ncnn", "ONNX"
   StateDict weights;           ///< names without wrappers: no "params_ema", no "module."
   std::optional<Graph> graph;  ///< what a format that describes the network says of it (ncnn): the
                                ///< weights are then in the order of its layers, under their names,
-                               ///< and its operators have none
+                               ///< and its operators have none, unless
+  bool graph_runs = false;     ///< the graph has all it takes to be run as it is (ONNX)
   std::string sha256;          ///< of the file that holds the weights
 };
 

@@ -17,8 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What may follow a model's name, in order of preference. A .bin goes with its .param.
-constexpr std::string_view kExtensions[] = {"",     ".safetensors", ".fp16.safetensors",
-                                            ".pth", ".param",       ".param.bin"};
+constexpr std::string_view kExtensions[] = {
+    "", ".safetensors", ".fp16.safetensors", ".pth", ".param", ".param.bin", ".onnx"};
 
 /// Of model files that are found by their whole name only.
 constexpr std::string_view kOtherExtensions[] = {".ckpt", ".pt"};
@@ -66,9 +66,26 @@ std::optional<fs::path> find_in(const fs::path& folder, const std::string& name)
        fmt::join(places, " and "), fmt::join(names, ", "), hint);
 }
 
+/// "a graph of 5 convolutions and 9 other operators"
+std::string description(const Graph& graph) {
+  const auto& nodes = graph.nodes();
+  const auto convolutions = std::count_if(nodes.begin(), nodes.end(), [](const Node& node) {
+    return std::holds_alternative<Conv2d>(node.op);
+  });
+  return fmt::format("a graph of {} convolutions and {} other operators", convolutions,
+                     int64_t(nodes.size()) - convolutions);
+}
+
+/// A network of no known architecture is run as it is where that is possible.
+Recognised recognised_graph(const StateDict& weights, const Graph& graph, bool runs) {
+  if (!runs) return recognise(weights, graph);
+  if (auto found = find_architecture(weights, graph)) return std::move(*found);
+  return {weights, {description(graph), graph}};
+}
+
 Model understood(ModelFile file) {
-  Recognised recognised =
-      file.graph ? recognise(file.weights, *file.graph) : recognise(file.weights);
+  Recognised recognised = file.graph ? recognised_graph(file.weights, *file.graph, file.graph_runs)
+                                     : recognise(file.weights);
   verify(recognised.network.graph);
   file.weights = std::move(recognised.weights);
   return {std::move(file), std::move(recognised.network)};
@@ -89,6 +106,9 @@ Model load_blended_model(const fs::path& path, const fs::path& other_path, doubl
   Model model = load_model(path);
   const Model other = load_model(other_path);
   try {
+    if (model.file.graph_runs && !find_architecture(model.file.weights, *model.file.graph)) {
+      fail(ErrorCode::model, "upres does not know its architecture");
+    }
     model.file.weights = blend(model.file.weights, other.file.weights, weight);
     if (model.network.architecture != other.network.architecture) {
       fail(ErrorCode::model, "one is {}, the other {}", model.network.architecture,

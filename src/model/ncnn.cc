@@ -16,6 +16,7 @@
 #include "model/architecture.h"
 #include "model/cursor.h"
 #include "model/families.h"
+#include "model/imported.h"
 #include "model/ncnn_param.h"
 
 namespace upres {
@@ -30,12 +31,9 @@ constexpr uint32_t kTagRawF32 = 0x0002C056;  // of layers that may have been int
 // Networks are for colour pictures; .param files rarely say so, their Input layers have no size.
 constexpr int kInputChannels = 3;
 
-// Far beyond any network; they keep channels and sizes, which are computed in int, from
-// overflowing.
+// Far beyond any network; see also imported.h.
 constexpr size_t kMaxInputs = 1024;
-constexpr int kMaxChannels = 1 << 15;
 constexpr int kMaxFactor = 16;
-constexpr int kMaxScale = 1 << 10;
 
 /// A convolution's weights: a tag that tells their type, then the elements.
 Tensor read_tagged(Cursor& bin, const Shape& shape, const NcnnLayer& layer) {
@@ -274,9 +272,7 @@ class Importer {
 
   ValueId add(const NcnnLayer& layer, Op op, const std::vector<ValueId>& inputs) {
     const ValueId id = network_.graph.add(layer.name, std::move(op), inputs);
-    const Value& value = network_.graph.value(id);
-    if (value.channels > kMaxChannels || value.scale.numerator > kMaxScale ||
-        value.scale.denominator > kMaxScale) {
+    if (!is_plausible(network_.graph.value(id))) {
       layer.refuse("makes more channels or larger pictures than any network");
     }
     return id;

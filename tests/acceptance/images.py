@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from common import DATA, Checks, measured, need_data, workspace, write_nearest
+from pfm_file import read_pfm
 from png_file import read_png
 
 PICTURES = DATA / "images"
@@ -119,14 +120,6 @@ def by_profile(image):
                                      outputMode="RGB")
 
 
-def read_pfm(path):
-    """Gray, little-endian, from the last row to the first."""
-    kind, size, _, samples = path.read_bytes().split(b"\n", 3)
-    assert kind == b"Pf"
-    width, height = map(int, size.split())
-    return np.frombuffer(samples, "<f4").reshape(height, width)[::-1]
-
-
 def floats_as_16_bits(samples):
     return np.floor(np.clip(samples, 0, 1) * 65535 + 0.5).astype(np.uint16)[..., None]
 
@@ -155,7 +148,7 @@ def expected(path):
     if is_for_read_png(path):
         return with_transparent_colour(read_png(path), path), 0, 0
     if path.suffix == ".pfm":
-        return floats_as_16_bits(read_pfm(path)), 0, 0
+        return floats_as_16_bits(read_pfm(path)[..., 0]), 0, 0
     with Image.open(path) as image:
         mode, kind = image.mode, image.format
         image.load()

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from common import Checks, upres, upscale, workspace, write_nearest
+from pfm_file import read_pfm, write_pfm
 from png_file import read_png, write_png
 
 DEEP = {"png": [], "tif": [], "ppm": [], "jxl": ["--lossless"], "jp2": ["--lossless"]}
@@ -48,22 +49,6 @@ def check_integers(checks, folder, model, formats, levels, dtype):
             same = made.shape == wanted.shape and made.dtype == wanted.dtype
             apart = np.abs(made.astype(int) - wanted).max() if same else f"{made.shape} {made.dtype}"
             checks.check(same and apart == 0, kind, f"largest difference {apart}")
-
-
-def read_pfm(path):
-    """[height, width, channels]; the rows are stored from the bottom."""
-    kind, size, scale, samples = path.read_bytes().split(b"\n", 3)
-    width, height = map(int, size.split())
-    order = "<f4" if float(scale) < 0 else ">f4"
-    channels = {b"PF": 3, b"Pf": 1}[kind]
-    return np.frombuffer(samples, order).reshape(height, width, channels)[::-1]
-
-
-def write_pfm(path, picture, order):
-    height, width, channels = picture.shape
-    scale = -1.0 if order == "<" else 1.0
-    header = f"{'PF' if channels == 3 else 'Pf'}\n{width} {height}\n{scale}\n".encode()
-    path.write_bytes(header + picture[::-1].astype(f"{order}f4").tobytes())
 
 
 def check_floats(checks, folder, model):

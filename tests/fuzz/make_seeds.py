@@ -204,6 +204,92 @@ def binary_param(param):
     return struct.pack(f"<{len(words)}i", *words)
 
 
+# --- ONNX: messages of protocol buffers ---
+
+
+def varint(number):
+    number &= (1 << 64) - 1
+    content = b""
+    while number > 127:
+        content += bytes([number & 127 | 128])
+        number >>= 7
+    return content + bytes([number])
+
+
+def message(*fields):
+    """Of (number, integer, text, bytes or float), each a field."""
+    content = b""
+    for number, value in fields:
+        if isinstance(value, float):
+            content += varint(number << 3 | 5) + struct.pack("<f", value)
+        elif isinstance(value, int):
+            content += varint(number << 3) + varint(value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            content += varint(number << 3 | 2) + varint(len(value)) + value
+    return content
+
+
+def onnx_tensor(name, shape, content, kind):
+    return message(*[(1, size) for size in shape], (2, kind), (8, name), (9, content))
+
+
+def onnx_node(kind, inputs, output, *attributes):
+    return message(*[(1, name) for name in inputs], (2, output), (3, output), (4, kind),
+                   *[(5, attribute) for attribute in attributes])
+
+
+def onnx_attribute(name, value):
+    if isinstance(value, list):
+        return message((1, name), *[(8, v) for v in value], (20, 7))
+    if isinstance(value, str):
+        return message((1, name), (4, value), (20, 3))
+    return message((1, name), (2 if isinstance(value, float) else 3, value),
+                   (20, 1 if isinstance(value, float) else 2))
+
+
+def onnx_files():
+    """A network of the SRVGG family, with sizes that are computed, and other ways to write one."""
+    real, whole = 1, 7
+    tensors = [onnx_tensor("a.w", (4, 3, 3, 3), bytes(4 * 108), real),
+               onnx_tensor("a.b", (4,), bytes(16), real),
+               onnx_tensor("s", (4, 1, 1), bytes(16), real),
+               onnx_tensor("b.w", (12, 4, 3, 3), bytes(4 * 432), real),
+               onnx_tensor("i", (2,), struct.pack("<2q", 2, 3), whole),
+               onnx_tensor("two", (1,), struct.pack("<q", 2), whole),
+               onnx_tensor("front", (2,), struct.pack("<2q", 1, 3), whole),
+               onnx_tensor("six", (6,), struct.pack("<6q", 0, 3, 2, 2, -1, 288), whole),
+               onnx_tensor("four", (4,), struct.pack("<4q", 1, 3, -1, 576), whole)]
+    same = onnx_attribute("pads", [1, 1, 1, 1])
+    convolutions = [onnx_node("Conv", ["input", "a.w", "a.b"], "a", same),
+                    onnx_node("PRelu", ["a", "s"], "p"),
+                    onnx_node("Conv", ["p", "b.w"], "b", same)]
+    base = [onnx_node("Shape", ["input"], "shape"),
+            onnx_node("Gather", ["shape", "i"], "hw", onnx_attribute("axis", 0)),
+            onnx_node("Mul", ["hw", "two"], "hw2"),
+            onnx_node("Concat", ["front", "hw2"], "sizes", onnx_attribute("axis", 0)),
+            onnx_node("Resize", ["input", "", "", "sizes"], "base",
+                      onnx_attribute("mode", "nearest"))]
+    added = [onnx_node("Add", ["d", "base"], "output")]
+    shuffle = [onnx_node("DepthToSpace", ["b"], "d", onnx_attribute("blocksize", 2),
+                         onnx_attribute("mode", "DCR"))]
+    reshaped = [onnx_node("Reshape", ["b", "six"], "b6"),
+                onnx_node("Transpose", ["b6"], "b6t", onnx_attribute("perm", [0, 1, 4, 2, 5, 3])),
+                onnx_node("Reshape", ["b6t", "four"], "d")]
+    strided = [onnx_node("Conv", ["input", "a.w", "a.b"], "a", same,
+                         onnx_attribute("strides", [2, 2])),
+               onnx_node("Clip", ["a"], "c", onnx_attribute("min", 0.1)),
+               onnx_node("Split", ["c"], "c1", onnx_attribute("axis", 1)),
+               onnx_node("ConvTranspose", ["c", "a.w"], "output", onnx_attribute("pads", [0, 0, 1, 1]),
+                         onnx_attribute("strides", [2, 2]))]
+    for nodes in ([*convolutions, *shuffle, *base, *added], [*convolutions, *reshaped, *base, *added],
+                  strided):
+        graph = message(*[(1, node) for node in nodes], (2, "graph"),
+                        *[(5, tensor) for tensor in tensors], (11, message((1, "input"))),
+                        (12, message((1, "output"))))
+        yield message((1, 8), (7, graph), (8, message((2, 17))))
+
+
 def ncnn_files():
     """A network of the SRVGG family, two convolutions, scale 2: the length of the .param, the .param,
     as text and in binary, the .bin."""
@@ -294,6 +380,8 @@ def seeds():
         yield "safetensors", network, (GOLDEN / f"{network}.weights.safetensors").read_bytes()
     for i, files in enumerate(ncnn_files()):
         yield "ncnn", str(i), files
+    for i, file in enumerate(onnx_files()):
+        yield "onnx", str(i), file
     for name, content in pictures():
         yield "image", name, content
 

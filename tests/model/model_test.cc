@@ -145,7 +145,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Refused{"pth/ntire24_pfdnlite_strided.pth", kNoNetwork},
                     Refused{"pth/dists_weights.legacy.pt", kNoNetwork},
                     Refused{"pth/lpips_alex_v0.0.py2-legacy.pth", kNoNetwork},
-                    Refused{"onnx/esrgan-small-pre.onnx", "this is an ONNX file"},
+                    Refused{"onnx/esrgan-small-end.onnx", "the network has more than one input"},
                     Refused{"rrdb/realesrgan-x4plus-anime.param", "cannot open"}));
 
 // Files whose storages are used in unusual ways are read before their networks are refused.
@@ -239,7 +239,7 @@ TEST(ReadModelFile, NamesWhatItDoesNotRead) {
   };
   expect("a.pth", "\x80\x02}.", "this is a bare Python pickle");
   expect("b.pth", std::string(257, '\0') + "ustar", "a tar archive without storages");
-  expect("c.onnx", "\x08\x07\x12", "this is an ONNX file");
+  expect("c.onnx", "\x08\x07\x12", "this is no whole ONNX file");
   expect("e.bin", {"\0\0\0\0", 4}, "this is a .bin without its .param");
   expect("f.param", "7767517\n1 1\n", "cannot open");
   expect("g.pth", "", "this is not a model file");
