@@ -20,6 +20,9 @@ struct Command {
 /// upres image IN… -o OUT: upscales pictures.
 Command add_image_command(CLI::App& program);
 
+/// upres video IN -o OUT: upscales a film.
+Command add_video_command(CLI::App& program);
+
 /// upres info MODEL: what a model file holds.
 Command add_info_command(CLI::App& program);
 

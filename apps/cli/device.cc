@@ -58,7 +58,7 @@ std::vector<Wish> wishes(const DeviceChoice& choice) {
 /// The GPU that -g or --device names.
 std::unique_ptr<Device> open_gpu(const DeviceChoice& choice, const std::string& option) {
   if (choice.gpus.size() > 1) {
-    fail(ErrorCode::usage, "upres runs on one GPU; give -g one number");
+    fail(ErrorCode::usage, "this command runs on one GPU; give -g one number");
   }
   const auto all = backends();
   if (std::ranges::none_of(all, [](const BackendInfo& b) { return b.name == kGpuBackend; })) {
@@ -150,6 +150,23 @@ std::unique_ptr<Device> open_device(const DeviceChoice& choice) {
   auto device = open_wanted(choice);
   device->chosen(choice.precision);
   return device;
+}
+
+std::vector<std::unique_ptr<Device>> open_devices(const DeviceChoice& choice) {
+  std::vector<std::unique_ptr<Device>> devices;
+  if (choice.gpus.size() < 2) {
+    devices.push_back(open_device(choice));
+    return devices;
+  }
+  for (size_t i = 0; i < choice.gpus.size(); ++i) {
+    if (std::count(choice.gpus.begin(), choice.gpus.begin() + ptrdiff_t(i), choice.gpus[i]) > 0) {
+      fail(ErrorCode::usage, "-g names GPU {} twice", choice.gpus[i]);
+    }
+    DeviceChoice one = choice;
+    one.gpus = {choice.gpus[i]};
+    devices.push_back(open_device(one));
+  }
+  return devices;
 }
 
 }  // namespace upres

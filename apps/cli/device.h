@@ -28,4 +28,7 @@ void add_device_options(CLI::App& command, DeviceChoice& choice);
 /// such precision, Error{device} when there is no such GPU.
 std::unique_ptr<Device> open_device(const DeviceChoice& choice);
 
+/// The same for work that several GPUs share: one device for each that -g names.
+std::vector<std::unique_ptr<Device>> open_devices(const DeviceChoice& choice);
+
 }  // namespace upres

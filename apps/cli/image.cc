@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // upres image: the options.
 #include <charconv>
-#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,23 +10,11 @@
 
 #include "command.h"
 #include "image_run.h"
-#include "model_folders.h"
+#include "network_options.h"
 #include "parse.h"
 
 namespace upres {
 namespace {
-
-OutputSize parse_scale(double scale) {
-  if (std::isfinite(scale) && scale > 0) return {.rule = OutputSize::Rule::scale, .scale = scale};
-  refuse("--scale", fmt::format("{}", scale), "is not a positive factor");
-}
-
-std::optional<int> parse_tile(const std::string& text) {
-  if (text == "auto") return std::nullopt;
-  const auto pixels = whole_number(text);
-  if (pixels && *pixels >= 0 && *pixels <= kMaxSide) return int(*pixels);
-  refuse("--tile", text, "is neither auto nor a number of pixels");
-}
 
 SampleType parse_depth(const std::string& text) {
   if (text == "8") return SampleType::u8;
@@ -57,17 +44,6 @@ ImageFormat parse_format(const std::string& text) {
   const auto format = format_named(text);
   if (!format) refuse("--format", text, "is not a format that upres writes; see upres doctor");
   return *format;
-}
-
-/// An option whose text goes through a function that refuses what makes no sense.
-template <typename Value, typename Parse, typename Target>
-CLI::Option* add(CLI::App& command, const char* names, const char* value_name, const char* group,
-                 const char* description, Parse parse, Target& target) {
-  return command
-      .add_option_function<Value>(
-          names, [parse, &target](const Value& value) { target = parse(value); }, description)
-      ->option_text(value_name)
-      ->group(group);
 }
 
 void add_file_options(CLI::App& command, ImageOptions& options) {
@@ -105,47 +81,7 @@ void add_file_options(CLI::App& command, ImageOptions& options) {
 
 void add_result_options(CLI::App& command, ImageOptions& options) {
   constexpr const char* kGroup = "Result";
-  OutputSize& size = options.upscale.size;
-  CLI::Option* const sizes[] = {
-      add<double>(command, "-s,--scale", "X", kGroup,
-                  "Times the size of IN (default: the model's own)", parse_scale, size),
-      add<std::string>(
-          command, "--width", "N", kGroup, "Pixels; the height in proportion",
-          [](const std::string& text) {
-            const auto width = parse_side(text);
-            if (!width) refuse("--width", text, "is not a number of pixels");
-            return OutputSize{.rule = OutputSize::Rule::width, .size = {*width, 0}};
-          },
-          size),
-      add<std::string>(
-          command, "--height", "N", kGroup, "Pixels; the width in proportion",
-          [](const std::string& text) {
-            const auto height = parse_side(text);
-            if (!height) refuse("--height", text, "is not a number of pixels");
-            return OutputSize{.rule = OutputSize::Rule::height, .size = {0, *height}};
-          },
-          size),
-      add<std::string>(
-          command, "--size", "WxH", kGroup, "Pixels, whatever the proportions",
-          [](const std::string& text) {
-            return OutputSize{.rule = OutputSize::Rule::exact, .size = parse_size("--size", text)};
-          },
-          size),
-      add<std::string>(
-          command, "--fit", "WxH", kGroup, "As large as fits, in proportion",
-          [](const std::string& text) {
-            return OutputSize{.rule = OutputSize::Rule::fit, .size = parse_size("--fit", text)};
-          },
-          size)};
-  for (CLI::Option* one : sizes) {
-    for (CLI::Option* other : sizes) {
-      if (one != other) one->excludes(other);
-    }
-  }
-  command
-      .add_flag("--repeat", options.upscale.repeat,
-                "Run the model on its own result where one run is too small")
-      ->group(kGroup);
+  add_size_options(command, options.upscale);
   add<std::string>(command, "-f,--format", "EXT", kGroup,
                    "png, jpg, webp, tif, ... (default: as OUT or IN)", parse_format,
                    options.files.format);
@@ -164,46 +100,6 @@ void add_result_options(CLI::App& command, ImageOptions& options) {
                    parse_depth, options.upscale.type);
   add<std::string>(command, "--flatten", "COLOUR", kGroup, "Lay alpha over white, black, ff8000",
                    parse_colour, options.read.flatten);
-}
-
-void add_network_options(CLI::App& command, ImageOptions& options) {
-  command.add_option("-n,--model", options.model, "Name or file of the model (upres-general-x4)")
-      ->option_text("NAME|FILE")
-      ->group("Model");
-  add_models_option(command, options.models);
-  add_blend_options(command, options.blend);
-  command
-      .add_flag("-x,--tta", options.upscale.eight_ways,
-                "Average the results in eight orientations; takes eight times as long")
-      ->group("Model");
-  add<std::string>(command, "-t,--tile", "auto|N|0", "Tiles",
-                   "Side of a tile in pixels of IN; 0: one piece", parse_tile, options.tiles.side);
-  command
-      .add_option("--overlap", options.tiles.overlap,
-                  "Pixels of IN that tiles share (default: by the model)")
-      ->option_text("N")
-      ->check(CLI::NonNegativeNumber)
-      ->group("Tiles");
-  command
-      .add_option("--max-memory", options.tiles.memory_limit,
-                  "Of the machine's memory, as in 2G (default: what is free)")
-      ->option_text("SIZE")
-      ->transform(CLI::AsSizeValue(false))
-      ->group("Tiles");
-  add_device_options(command, options.device);
-}
-
-void add_message_options(CLI::App& command, ImageOptions& options) {
-  const auto set = [&options](Verbosity verbosity) {
-    return [&options, verbosity] { options.verbosity = verbosity; };
-  };
-  auto* verbose = command.add_flag_callback("-v,--verbose", set(Verbosity::verbose),
-                                            "Tell about model, device and times");
-  auto* quiet = command.add_flag_callback("--quiet", set(Verbosity::quiet), "Tell errors only");
-  verbose->group("Messages")->excludes(quiet);
-  quiet->group("Messages");
-  command.add_flag("--json", options.json, "Tell programs: one JSON object a line on stdout")
-      ->group("Messages");
 }
 
 }  // namespace

@@ -13,13 +13,10 @@
 
 #include "base/error.h"
 #include "base/system.h"
-#include "compile/compile.h"
 #include "failure.h"
 #include "frame/row_queue.h"
-#include "graph/footprint.h"
+#include "loaded.h"
 #include "media/image_writer.h"
-#include "model/model.h"
-#include "model_folders.h"
 #include "report.h"
 #include "stopwatch.h"
 
@@ -40,26 +37,6 @@ constexpr size_t kWritersBudget = size_t(512) << 20;
 void return_freed_rows() {
   mallopt(M_MMAP_THRESHOLD, 256 << 10);
 }
-
-Model load(const fs::path& path, const std::optional<Share<fs::path>>& other) {
-  return other ? load_blended_model(path, other->model, other->weight) : load_model(path);
-}
-
-/// A network on a device, ready to run.
-struct Loaded {
-  Loaded(const Device& device, const ImageOptions& options)
-      : path(find_model(options.model, model_folders(options.models))),
-        other(other_model(options.blend, path, model_folders(options.models))),
-        model(load(path, other)),
-        engine(compile(model.network.graph, device, options.device.precision)),
-        upscaler(device, *engine, model.network.graph, options.tiles) {}
-
-  fs::path path;
-  std::optional<Share<fs::path>> other;  ///< what is mixed in
-  Model model;
-  std::unique_ptr<Engine> engine;
-  Upscaler upscaler;
-};
 
 /// A task that passed its checks.
 struct Picture {
@@ -120,9 +97,10 @@ class ImageRun {
     std::vector<Picture> pictures = checked(tasks);
     if (!pictures.empty()) {
       Stopwatch watch;
-      Loaded loaded(*device, options_);
-      tell(loaded, *device, watch.lap());
-      make(holding(std::move(pictures), loaded.upscaler), loaded.upscaler);
+      const LoadedModel model = load_wanted_model(options_);
+      LoadedNetwork network(*device, model, options_);
+      upres::tell(report_, options_, model, *device, watch.lap());
+      make(holding(std::move(pictures), network.upscaler), network.upscaler);
     }
     report_.ended(int(tasks.size()), done_, skipped_, failed_);
     if (failed_ == 0) return 0;
@@ -161,20 +139,6 @@ class ImageRun {
       });
     }
     return pictures;
-  }
-
-  void tell(const Loaded& loaded, const Device& device, double seconds) {
-    report_.loaded({.model = options_.model,
-                    .architecture = loaded.model.network.architecture,
-                    .scale = loaded.model.network.graph.scale(),
-                    .halo = footprint(loaded.model.network.graph).halo,
-                    .device = device.name(),
-                    .precision = device.chosen(options_.device.precision),
-                    .seconds = seconds});
-    if (loaded.other) {
-      report_.detail(
-          fmt::format("mixed   {} of {}", loaded.other->weight, loaded.other->model.string()));
-    }
   }
 
   /// The pictures whose results their formats can hold.

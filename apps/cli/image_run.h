@@ -2,36 +2,22 @@
 // upres image at work.
 #pragma once
 
-#include <filesystem>
-#include <optional>
 #include <stop_token>
-#include <string>
 
-#include "blend.h"
-#include "device.h"
 #include "media/image_format.h"
 #include "media/image_reader.h"
-#include "progress.h"
+#include "network_options.h"
 #include "task.h"
-#include "upscale/upscaler.h"
 
 namespace upres {
 
 /// What the user asked for.
-struct ImageOptions {
+struct ImageOptions : NetworkOptions {
   TaskOptions files;
   bool overwrite = false;
   bool skip = false;
   ReadOptions read;
-  UpscaleOptions upscale;
-  TileOptions tiles;
   EncodeOptions encode;
-  std::string model = "upres-general-x4";
-  std::optional<std::filesystem::path> models;
-  BlendChoice blend;
-  DeviceChoice device;
-  Verbosity verbosity = Verbosity::normal;
-  bool json = false;
 };
 
 /// Makes the pictures; returns the exit code. What ends all of the work is thrown.

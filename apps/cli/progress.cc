@@ -35,8 +35,22 @@ std::string clock_text(double seconds) {
                    : fmt::format("{}:{:02}", minutes, whole % 60);
 }
 
+/// "120 of 1440 frames  23.4 fps  0:56 left  3.1 MB"; the total may not be known, or too small.
+Pace pace_of_frames(const Amount& amount, double seconds) {
+  const double rate = double(amount.done - amount.before) / seconds;
+  const bool known = amount.total >= amount.done;
+  std::string text = fmt::format("{}{} frames  {:.1f} fps", amount.done,
+                                 known ? fmt::format(" of {}", amount.total) : "", rate);
+  if (known)
+    text += fmt::format("  {} left", clock_text(double(amount.total - amount.done) / rate));
+  if (amount.bytes > 0) text += fmt::format("  {:.1f} MB", double(amount.bytes) / 1e6);
+  if (amount.paused) text += "  paused";
+  return {known ? double(amount.done) / double(amount.total) : 0, text};
+}
+
 /// "12.3 of 67.0 MB  3.10 MB/s  0:12 left"; of pixels only the speed and the time.
 Pace pace_of(const Amount& amount, double seconds, ProgressMeter::Unit unit) {
+  if (unit == ProgressMeter::Unit::frames) return pace_of_frames(amount, seconds);
   const bool bytes = unit == ProgressMeter::Unit::bytes;
   const double rate = double(amount.done - amount.before) / seconds;
   const std::string speed = fmt::format("{:.2f} {}/s", rate / 1e6, bytes ? "MB" : "Mpx");

@@ -35,18 +35,20 @@ class Console {
   bool drawn_ = false;
 };
 
-/// How much of a work is done, in pixels or bytes.
+/// How much of a work is done, in pixels, bytes or frames.
 struct Amount {
   int64_t done = 0;
   int64_t total = 0;   ///< 0 when not known
   int64_t before = 0;  ///< of those done: by an earlier run, which says nothing of the speed
+  int64_t bytes = 0;   ///< that the result takes so far, where frames are counted
+  bool paused = false;
 };
 
 /// Shows how far one work is: a bar on a terminal, elsewhere a line for every tenth, and those
 /// at most every ten seconds. Removes the bar when it goes.
 class ProgressMeter {
  public:
-  enum class Unit { pixels, bytes };
+  enum class Unit { pixels, bytes, frames };
 
   ProgressMeter(Console& console, std::string name, Unit unit);
   ProgressMeter(const ProgressMeter&) = delete;

@@ -106,6 +106,81 @@ void Report::ended(int pictures, int done, int skipped, int failed) {
                               skipped, failed));
 }
 
+void Report::begun(const FilmFacts& film) {
+  tenths_told_ = 0;
+  const Size size = film.film.format.size;
+  console_.detail(fmt::format("film    {}x{}, {}, {}, {:.3f} frames/s, {} frames", size.width,
+                              size.height, film.film.pixel_format, film.decoder,
+                              film.film.frame_rate.value(), film.film.frames));
+  console_.detail(fmt::format("result  {}x{}, {}, {}", film.result.width, film.result.height,
+                              film.pixel_format, film.encoder));
+  if (!json_) return;
+  put({{"event", "begun"},
+       {"input", film.input},
+       {"output", film.output},
+       {"width", size.width},
+       {"height", size.height},
+       {"result_width", film.result.width},
+       {"result_height", film.result.height},
+       {"frames", film.film.frames},
+       {"frames_before", film.frames_before},
+       {"decoder", film.decoder},
+       {"encoder", film.encoder},
+       {"pixel_format", film.pixel_format}});
+}
+
+void Report::done(const FilmFacts& film, const FilmCount& count, double seconds, int64_t bytes) {
+  const auto fps = [](int64_t frames, double of_s) { return of_s > 0 ? double(frames) / of_s : 0; };
+  const int64_t run = count.frames - count.duplicates;
+  const double decode = fps(count.frames, count.decode_s);
+  const double network = fps(run, count.network_s);
+  const double encode = fps(count.frames, count.encode_s);
+  if (json_) {
+    return put({{"event", "done"},
+                {"input", film.input},
+                {"output", film.output},
+                {"result_width", film.result.width},
+                {"result_height", film.result.height},
+                {"frames", film.frames_before + count.frames},
+                {"duplicates", count.duplicates},
+                {"seconds", rounded(seconds)},
+                {"decode_fps", rounded(decode)},
+                {"network_fps", rounded(network)},
+                {"encode_fps", rounded(encode)},
+                {"bytes", bytes},
+                {"tiles", count.tiles.made},
+                {"repaired_tiles", count.tiles.repaired}});
+  }
+  console_.result(fmt::format("{} -> {}  {}x{}  {} frames  {:.1f} s", film.input, film.output,
+                              film.result.width, film.result.height,
+                              film.frames_before + count.frames, seconds));
+  std::string line = fmt::format(
+      "{:.1f} frames/s; by itself decoding does {:.1f}, the network {:.1f}, encoding {:.1f}",
+      fps(count.frames, seconds), decode, network, encode);
+  if (count.duplicates > 0) {
+    line +=
+        fmt::format("; {} frames were like the one before, and not run again", count.duplicates);
+  }
+  console_.result(line);
+}
+
+ProgressMeter Report::film_meter(const std::string& name) {
+  return ProgressMeter(console_, name, ProgressMeter::Unit::frames);
+}
+
+void Report::progress(const FilmFacts& film, const Amount& frames, ProgressMeter& meter) {
+  if (!json_) return meter.update(frames);
+  if (frames.total <= 0) return;
+  const double share = std::min(1.0, double(frames.done) / double(frames.total));
+  if (int(share * 10) <= tenths_told_) return;
+  tenths_told_ = int(share * 10);
+  put({{"event", "progress"},
+       {"input", film.input},
+       {"output", film.output},
+       {"share", rounded(share)},
+       {"frames", frames.done}});
+}
+
 ProgressMeter Report::meter(const std::string& name) {
   return ProgressMeter(console_, name, ProgressMeter::Unit::pixels);
 }

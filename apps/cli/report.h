@@ -11,6 +11,7 @@
 #include "frame/frame.h"
 #include "progress.h"
 #include "task.h"
+#include "upscale/film_stream.h"
 #include "upscale/upscaler.h"
 
 namespace upres {
@@ -33,6 +34,18 @@ struct PictureTimes {
   double writing_s = 0;
 };
 
+/// A film that is upscaled.
+struct FilmFacts {
+  std::string input;
+  std::string output;
+  FilmInfo film;
+  Size result;
+  std::string decoder;
+  std::string encoder;
+  std::string pixel_format;   ///< of the result
+  int64_t frames_before = 0;  ///< by an earlier run
+};
+
 /// Used by one thread.
 class Report {
  public:
@@ -47,8 +60,17 @@ class Report {
   /// Something the user should know; only once, when it is said again.
   void notice(const std::string& sentence);
   void detail(const std::string& line) { console_.detail(line); }
+  void result(const std::string& line) {
+    if (!json_) console_.result(line);
+  }
   /// After the last picture; tells people only where there was more than one.
   void ended(int pictures, int done, int skipped, int failed);
+
+  void begun(const FilmFacts& film);
+  /// `bytes`: of the output.
+  void done(const FilmFacts& film, const FilmCount& count, double seconds, int64_t bytes);
+  void progress(const FilmFacts& film, const Amount& frames, ProgressMeter& meter);
+  ProgressMeter film_meter(const std::string& name);
 
   /// Shows how far the picture is that was begun last.
   ProgressMeter meter(const std::string& name);

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media/film_reader.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "media/film_pixels.h"
+#include "media/film_source.h"
+
+namespace upres {
+namespace {
+
+// What libav may look at to find out what a file is made of; its own limits miss subtitles and late
+// streams of long films.
+constexpr const char* kProbeBytes = "50000000";
+constexpr const char* kProbeMicroseconds = "10000000";
+
+std::string url_of(const std::string& path) {
+  if (path == "-") return "pipe:0";
+  return path.find(':') == std::string::npos ? path : "file:" + path;  // no protocol's name
+}
+
+bool is_picture_kept(const AVStream& stream) {
+  return (stream.disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS)) !=
+         0;
+}
+
+bool matches(AVFormatContext* format, AVStream* stream, const std::string& specifier) {
+  const int result = avformat_match_stream_specifier(format, stream, specifier.c_str());
+  if (result < 0) {
+    fail(ErrorCode::usage,
+         "--map {} is no stream: give v, a or s, with :N for one of them, or a "
+         "stream's number",
+         specifier);
+  }
+  return result > 0;
+}
+
+/// Which streams the user wants.
+std::vector<bool> wanted(AVFormatContext* format, const FilmReadOptions& options) {
+  std::vector<bool> counts(format->nb_streams, options.map.empty());
+  for (const std::string& specifier : options.map) {
+    bool found = false;
+    for (unsigned i = 0; i < format->nb_streams; ++i) {
+      if (!matches(format, format->streams[i], specifier)) continue;
+      counts[i] = true;
+      found = true;
+    }
+    if (!found) fail(ErrorCode::usage, "--map {} is none of the film's streams", specifier);
+  }
+  for (unsigned i = 0; i < format->nb_streams; ++i) {
+    const AVMediaType type = format->streams[i]->codecpar->codec_type;
+    if (type == AVMEDIA_TYPE_AUDIO && !options.audio) counts[i] = false;
+    if (type == AVMEDIA_TYPE_SUBTITLE && !options.subtitles) counts[i] = false;
+  }
+  return counts;
+}
+
+/// The stream of pictures that is upscaled: of those that count the one that libav would show.
+int choose_video(AVFormatContext* format, const std::vector<bool>& counts) {
+  const int best = av_find_best_stream(format, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
+  if (best >= 0 && counts[size_t(best)] && !is_picture_kept(*format->streams[best])) return best;
+  for (unsigned i = 0; i < format->nb_streams; ++i) {
+    const AVStream& stream = *format->streams[i];
+    if (counts[i] && stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
+        !is_picture_kept(stream)) {
+      return int(i);
+    }
+  }
+  return -1;
+}
+
+AVPixelFormat choose_gpu_format(AVCodecContext* context, const AVPixelFormat* offered) {
+  for (const AVPixelFormat* one = offered; *one != AV_PIX_FMT_NONE; ++one) {
+    if (*one == AV_PIX_FMT_CUDA) return *one;
+  }
+  return avcodec_default_get_format(context, offered);  // the GPU has no decoder for the stream
+}
+
+bool decodes_on_gpus(const AVCodec& codec) {
+  for (int i = 0;; ++i) {
+    const AVCodecHWConfig* config = avcodec_get_hw_config(&codec, i);
+    if (!config) return false;
+    if (config->device_type == AV_HWDEVICE_TYPE_CUDA &&
+        (config->methods & AV_CODEC_HW_CONFIG_METHOD_HW_DEVICE_CTX) != 0) {
+      return true;
+    }
+  }
+}
+
+int64_t count_frames(const AVStream& stream, double duration_s, double rate) {
+  if (stream.nb_frames > 0) return stream.nb_frames;
+  return duration_s > 0 && rate > 0 ? std::llround(duration_s * rate) : 0;
+}
+
+}  // namespace
+
+FilmFrame frame_like(const FilmFrame& frame) {
+  FilmFrame made = frame;
+  Av<AVFrame> av = new_av_frame();
+  av->format = frame.av->format;
+  av->width = frame.av->width;
+  av->height = frame.av->height;
+  if (av_frame_get_buffer(av.get(), 0) < 0 || av_frame_copy_props(av.get(), frame.av.get()) < 0) {
+    throw std::bad_alloc();
+  }
+  made.view = view_of(*av, frame.view.format);
+  made.av = std::move(av);
+  return made;
+}
+
+FilmReader::FilmReader(FilmReader&&) noexcept = default;
+FilmReader::~FilmReader() = default;
+
+FilmReader::FilmReader(const std::string& path, const FilmReadOptions& options)
+    : path_(path), av_(std::make_unique<Lav>()) {
+  start_av();
+  forget_av_errors();
+  const AVInputFormat* demuxer = nullptr;
+  if (!options.format.empty()) {
+    demuxer = av_find_input_format(options.format.c_str());
+    if (!demuxer) {
+      fail(ErrorCode::usage, "--input-format {} is none that libav reads; see ffmpeg -demuxers",
+           options.format);
+    }
+  }
+  AvOptions settings;
+  for (const auto& [key, value] : options.demuxer_options) settings.set(key.c_str(), value);
+  if (!settings.has("probesize")) settings.set("probesize", kProbeBytes);
+  if (!settings.has("analyzeduration")) settings.set("analyzeduration", kProbeMicroseconds);
+  AVFormatContext* opened = nullptr;
+  const int error = avformat_open_input(&opened, url_of(path).c_str(), demuxer, settings.get());
+  av_->format.reset(opened);
+  if (error == AVERROR(ENOENT)) {
+    fail(ErrorCode::input, "cannot open {}: {}", path, std::strerror(ENOENT));
+  }
+  if (error < 0) fail(ErrorCode::input, "cannot read {} as a film: {}", path, av_reason(error));
+  if (const std::string unknown = settings.first(); !unknown.empty()) {
+    fail(ErrorCode::usage, "the {} reader has no option {}", opened->iformat->name, unknown);
+  }
+  opened->flags |= AVFMT_FLAG_GENPTS;
+  if (const int found = avformat_find_stream_info(opened, nullptr); found < 0) {
+    fail(ErrorCode::input, "cannot read {} as a film: {}", path, av_reason(found));
+  }
+  av_->counts = wanted(opened, options);
+  av_->video = choose_video(opened, av_->counts);
+  if (av_->video < 0) {
+    fail(ErrorCode::input, "there are no moving pictures in {}; upres video upscales films", path);
+  }
+  for (unsigned i = 0; i < opened->nb_streams; ++i) {
+    if (!av_->counts[i] && int(i) != av_->video) opened->streams[i]->discard = AVDISCARD_ALL;
+  }
+  open_decoder(options);
+  av_->packet = new_av_packet();
+  Av<AVFrame> first = new_av_frame();
+  if (!decode(*first)) {
+    fail(ErrorCode::input, "there is not one frame in {} that can be decoded: {}", path,
+         av_reason(AVERROR_INVALIDDATA));
+  }
+  learn(*first);
+  first_ = wrap(std::move(first));
+  info_.start = first_->pts;
+  // A broadcast that is cut out somewhere begins with what needs earlier pictures: no damage.
+  const bool broadcast = (opened->iformat->flags & AVFMT_TS_DISCONT) != 0;
+  if (broadcast) damage_.packets = 0;
+  if (broadcast || damage_.packets == 0) complaints_before_ = av_complaints();
+}
+
+void FilmReader::open_decoder(const FilmReadOptions& options) {
+  const AVStream& stream = av_->stream();
+  const AVCodecParameters& parameters = *stream.codecpar;
+  size_t size = 0;
+  if (side_data_of(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, &size) ||
+      parameters.codec_tag == MKTAG('e', 'n', 'c', 'v')) {
+    fail(ErrorCode::input, "{} is encrypted; upres reads what is not", path_);
+  }
+  const AVCodec* codec = avcodec_find_decoder(parameters.codec_id);
+  if (!codec) {
+    const AVCodecDescriptor* known = avcodec_descriptor_get(parameters.codec_id);
+    char tag[AV_FOURCC_MAX_STRING_SIZE] = "";
+    av_fourcc_make_string(tag, parameters.codec_tag);
+    fail(ErrorCode::input,
+         "the pictures in {} are {}, for which the libav at hand has no decoder; "
+         "have another program make them H.264 or FFV1 first",
+         path_, known ? known->name : tag);
+  }
+  if (int64_t(parameters.width) * parameters.height > options.max_pixels) {
+    fail(ErrorCode::input, "{} claims {}x{} pixels, more than --max-pixels allows", path_,
+         parameters.width, parameters.height);
+  }
+  av_->decoder.reset(require(avcodec_alloc_context3(codec)));
+  AVCodecContext& decoder = *av_->decoder;
+  if (avcodec_parameters_to_context(&decoder, &parameters) < 0) throw std::bad_alloc();
+  decoder.pkt_timebase = stream.time_base;
+  decoder.thread_count = options.threads;
+  decoder.max_pixels = options.max_pixels;
+  if (options.gpu && decodes_on_gpus(*codec)) {
+    AVBufferRef* device = nullptr;
+    forget_av_errors();
+    const int error = av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_CUDA,
+                                             std::to_string(options.gpu_index).c_str(), nullptr, 0);
+    if (error < 0) {
+      notices_.push_back(fmt::format(
+          "decoding on the processor: the GPU cannot be used for it ({})", av_reason(error)));
+    } else {
+      av_->device.reset(device);
+      decoder.hw_device_ctx = require(av_buffer_ref(device));
+      decoder.get_format = choose_gpu_format;
+      // Frames that wait in queues must not starve the decoder; they are copied out at once.
+      decoder.extra_hw_frames = 4;
+    }
+    forget_av_errors();
+  }
+  if (const int error = avcodec_open2(&decoder, codec, nullptr); error < 0) {
+    fail(ErrorCode::input, "cannot decode the pictures in {}: {}", path_, av_reason(error));
+  }
+}
+
+void FilmReader::learn(const AVFrame& first) {
+  const AVStream& stream = av_->stream();
+  Meaning meaning;
+  try {
+    meaning = meaning_of(first, stream.codecpar->codec_id);
+  } catch (const Error& error) {
+    fail(error.code(), "cannot upscale {}: {}", path_, error.what());
+  }
+  info_.format = meaning.format;
+  info_.colour = meaning.colour;
+  info_.guessed_colour = meaning.guessed;
+  info_.pixel_format = av_get_pix_fmt_name(AVPixelFormat(first.format));
+  info_.codec = avcodec_get_name(stream.codecpar->codec_id);
+  info_.container = av_->format->iformat->name;
+  info_.time_base = fraction(stream.time_base);
+  const AVRational rate =
+      av_guess_frame_rate(av_->format.get(), av_->format->streams[av_->video], nullptr);
+  info_.frame_rate = fraction(stream.avg_frame_rate.num > 0 ? stream.avg_frame_rate : rate);
+  info_.pixel_aspect = fraction(
+      av_guess_sample_aspect_ratio(av_->format.get(), av_->format->streams[av_->video], nullptr));
+  if (info_.pixel_aspect.num == 0 && first.sample_aspect_ratio.num > 0) {
+    info_.pixel_aspect = fraction(first.sample_aspect_ratio);
+  }
+  if (stream.duration != AV_NOPTS_VALUE && stream.duration > 0) {
+    info_.duration_s = double(stream.duration) * av_q2d(stream.time_base);
+  } else if (av_->format->duration != AV_NOPTS_VALUE && av_->format->duration > 0) {
+    info_.duration_s = double(av_->format->duration) / AV_TIME_BASE;
+  }
+  info_.frames = count_frames(stream, info_.duration_s, info_.frame_rate.value());
+}
+
+FilmDamage FilmReader::damage() const {
+  FilmDamage damage = damage_;
+  if (av_complaints() > complaints_before_) damage.complaint = last_av_complaint();
+  return damage;
+}
+
+std::string FilmReader::decoder() const {
+  return info_.codec + (av_->device ? " (NVDEC)" : "");
+}
+
+void FilmReader::take_others(std::function<void(const AVPacket&)> taker) {
+  av_->taker = std::move(taker);
+  for (const auto& packet : std::exchange(av_->early, {})) av_->taker(*packet);
+}
+
+bool FilmReader::read_other(AVPacket& packet) {
+  if (!av_->early.empty()) {
+    av_packet_unref(&packet);
+    av_packet_move_ref(&packet, av_->early.front().get());
+    av_->early.erase(av_->early.begin());
+    return true;
+  }
+  for (;;) {
+    av_packet_unref(&packet);
+    if (av_read_frame(av_->format.get(), &packet) < 0) return false;
+    if (packet.stream_index != av_->video && size_t(packet.stream_index) < av_->counts.size() &&
+        av_->counts[size_t(packet.stream_index)]) {
+      return true;
+    }
+  }
+}
+
+/// Gives the decoder the next packet, or tells it that there is none; false when it was told.
+bool FilmReader::feed_decoder() {
+  if (av_->flushed) return false;
+  AVPacket& packet = *av_->packet;
+  for (;;) {
+    av_packet_unref(&packet);
+    const int error = av_read_frame(av_->format.get(), &packet);
+    if (error < 0) {
+      if (error != AVERROR_EOF) damage_.cut_off = true;
+      av_->flushed = true;
+      avcodec_send_packet(av_->decoder.get(), nullptr);
+      return true;
+    }
+    if (packet.stream_index == av_->video) break;
+    // Streams that show up late have no place in the output.
+    const bool known = size_t(packet.stream_index) < av_->counts.size();
+    if (!known || !av_->counts[size_t(packet.stream_index)]) continue;
+    if (av_->taker) {
+      av_->taker(packet);
+    } else if (!has_last_) {
+      av_->early.emplace_back(require(av_packet_clone(&packet)));
+    }
+  }
+  if ((packet.flags & AV_PKT_FLAG_CORRUPT) != 0) ++damage_.packets;
+  if (avcodec_send_packet(av_->decoder.get(), &packet) < 0 &&
+      (packet.flags & AV_PKT_FLAG_CORRUPT) == 0) {
+    ++damage_.packets;
+  }
+  return true;
+}
+
+/// The next frame in host memory; false at the end.
+bool FilmReader::decode(AVFrame& frame) {
+  for (;;) {
+    av_frame_unref(&frame);
+    const int error = avcodec_receive_frame(av_->decoder.get(), &frame);
+    if (error == 0) break;
+    if (error == AVERROR_EOF) return false;
+    if (error != AVERROR(EAGAIN)) {
+      ++damage_.packets;
+      if (av_->flushed) return false;
+    }
+    if (!feed_decoder()) return false;
+  }
+  if (frame.format == AV_PIX_FMT_CUDA) {
+    Av<AVFrame> host = new_av_frame();
+    if (const int error = av_hwframe_transfer_data(host.get(), &frame, 0); error < 0) {
+      fail(ErrorCode::device, "cannot copy a frame from the GPU: {}; give --hwaccel none",
+           av_reason(error));
+    }
+    av_frame_copy_props(host.get(), &frame);
+    av_frame_unref(&frame);
+    av_frame_move_ref(&frame, host.get());
+  }
+  return true;
+}
+
+FilmFrame FilmReader::wrap(Av<AVFrame> frame) {
+  FilmFrame made;
+  FilmFormat format = info_.format;
+  const bool same_kind = format.size == Size{frame->width, frame->height} &&
+                         info_.pixel_format == av_get_pix_fmt_name(AVPixelFormat(frame->format));
+  if (!same_kind) {
+    try {
+      format = meaning_of(*frame, av_->stream().codecpar->codec_id).format;
+    } catch (const Error& error) {
+      fail(error.code(), "cannot upscale {} further: {}", path_, error.what());
+    }
+  }
+  made.view = view_of(*frame, format);
+  made.duration = duration_of(*frame);
+  made.pts = frame->best_effort_timestamp;
+  const int64_t usual =
+      info_.frame_rate.num > 0
+          ? std::max<int64_t>(
+                1, av_rescale_q(1, av_inv_q(rational(info_.frame_rate)), rational(info_.time_base)))
+          : 1;
+  if (made.pts == AV_NOPTS_VALUE) made.pts = has_last_ ? last_pts_ + usual : 0;
+  if (has_last_ && made.pts <= last_pts_) made.pts = last_pts_ + 1;
+  has_last_ = true;
+  last_pts_ = made.pts;
+  if (made.duration <= 0) made.duration = usual;
+  made.interlaced = is_interlaced(*frame);
+  made.top_field_first = is_top_field_first(*frame);
+  made.av = std::move(frame);
+  return made;
+}
+
+std::optional<FilmFrame> FilmReader::read() {
+  if (!av_->taker) av_->early.clear();
+  if (first_) return std::exchange(first_, std::nullopt);
+  Av<AVFrame> frame = new_av_frame();
+  if (!decode(*frame)) return std::nullopt;
+  return wrap(std::move(frame));
+}
+
+}  // namespace upres

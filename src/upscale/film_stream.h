@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames of a film through the network: decode ∥ upscale ∥ encode, in order.
+//
+//     source → (film to picture) ┬→ waiting → network, one thread a device ─┐
+//      one thread                └→ in order → ........ result ready ←──────┘
+//                                       └→ (picture to film) → sink: one thread
+//
+// Between the threads a few frames wait, however long the film is.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "media/film_frame.h"
+#include "upscale/upscaler.h"
+
+namespace upres {
+
+/// Gives the next frame; none at the end.
+using FilmSource = std::function<std::optional<FilmFrame>()>;
+
+/// Takes a film's results, in order.
+class FilmSink {
+ public:
+  virtual ~FilmSink() = default;
+  /// What results are made of.
+  virtual const FilmFormat& format() const = 0;
+  /// An uninitialised frame of that format, with the times of a source's.
+  virtual FilmFrame frame(const FilmFrame& source) = 0;
+  virtual void put(const FilmFrame& made) = 0;
+};
+
+/// What happened, and what each part of the work took by itself, waiting not counted.
+struct FilmCount {
+  int64_t frames = 0;
+  int64_t duplicates = 0;  ///< of those: like the one before, and not run again
+  TileCount tiles;
+  double decode_s = 0;   ///< and made into pictures
+  double network_s = 0;  ///< of all devices
+  double encode_s = 0;   ///< made into frames, and encoded
+};
+
+struct FilmEvents {
+  /// After every frame that the sink has taken, and between; called by the thread that runs.
+  std::function<void(int64_t frames_done)> progress = {};
+  std::function<void(const TileGrid&)> planned = {};  ///< once
+  std::function<void(const std::string&)> notice = {};
+};
+
+/// What holds the work while the user wants so. Shared by threads.
+class PauseButton {
+ public:
+  void toggle();
+  /// Returns when not paused, or when the stop is requested.
+  void wait(const std::stop_token& stop) const;
+  bool is_paused() const { return paused_; }
+
+ private:
+  std::atomic<bool> paused_ = false;
+};
+
+struct FilmStreamOptions {
+  /// But for size and type, which are the sink's.
+  UpscaleOptions upscale = {};
+  /// Whether a frame whose samples are all like the last one's gets its result without being run.
+  bool duplicates_once = true;
+  const PauseButton* pause = nullptr;
+};
+
+/// Runs a film. `upscalers`: one a device, of the same network; each is used by one thread. What
+/// any part throws comes out, and ends all; Error{interrupted} after a stop request.
+FilmCount run_film(const FilmSource& source, const std::vector<Upscaler*>& upscalers,
+                   FilmSink& sink, const FilmStreamOptions& options, const FilmEvents& events,
+                   const std::stop_token& stop);
+
+}  // namespace upres
