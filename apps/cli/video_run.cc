@@ -83,7 +83,7 @@ class VideoRun {
     const auto devices = open_devices(options_.device);
     FilmReader reader(options_.input, read_options(*devices.front()));
     for (const std::string& sentence : reader.notices()) report_.notice(sentence);
-    output_ = options_.output.value_or(beside_input(reader.info()));
+    output_ = options_.output ? *options_.output : beside_input(reader.info());
     if (options_.preview_s) return preview(reader, *devices.front());
     target_ = {.path = output_,
                .container = film_container(output_, options_.format),
@@ -195,8 +195,6 @@ class VideoRun {
            target_.container != "webp";
   }
 
-  UpscaleOptions upscale_options() const { return options_.upscale; }
-
   Size result_size(const FilmInfo& film, int scale) const {
     const Size size = options_.upscale.size.of(film.format.size, scale);
     // Encoders count to 65535 at most, and most of them less far.
@@ -293,7 +291,6 @@ class VideoRun {
     for (const std::string& sentence : FilmMuxer::losses(target_, reader, encoding)) {
       report_.notice(sentence);
     }
-    FilmInput input(reader, {});
     facts_ = {.input = options_.input,
               .output = output_,
               .film = reader.info(),
@@ -329,7 +326,7 @@ class VideoRun {
                        const std::vector<Upscaler*>& upscalers, const LoadedNetwork& network,
                        const Device& device) {
     Stopwatch watch;
-    const FilmFrame first = first_frame(reader);
+    const FilmFrame first = reader.first();
     {  // What the container or the encoder refuses is known before any work is done.
       const FilmEncoder encoder(encoding, first);
       if (!is_sequence(output_)) {
@@ -391,7 +388,7 @@ class VideoRun {
            "leave --resume out");
     }
     Stopwatch watch;
-    const FilmFrame first = first_frame(reader);
+    const FilmFrame first = reader.first();
     FilmEncoder encoder(encoding, first);
     FilmMuxer muxer(target_, reader, encoding, encoder.parameters(), first);
     report_.begun(facts_);
@@ -416,8 +413,6 @@ class VideoRun {
     report_.done(facts_, count, watch.lap(), bytes);
     return exit_code(reader.damage(), count.frames);
   }
-
-  static FilmFrame first_frame(FilmReader& reader) { return reader.first(); }
 
   Journal open_journal(const FilmRunPlan& plan) const {
     std::error_code unreachable;
@@ -462,7 +457,7 @@ class VideoRun {
         .notice = [&](const std::string& sentence) { report_.notice(sentence); }};
     const FilmCount count = run_film(
         [&] { return input.next(); }, upscalers, output,
-        {.upscale = upscale_options(), .duplicates_once = !options_.every_frame, .pause = &pause},
+        {.upscale = options_.upscale, .duplicates_once = !options_.every_frame, .pause = &pause},
         events, stop.get_token());
     if (count.frames + facts_.frames_before == 0) {
       fail(ErrorCode::input, "there are no frames between --start and --end in {}", options_.input);

@@ -21,6 +21,10 @@ bool is_mp4(std::string_view container) {
   return container == "mp4" || container == "mov" || container == "ipod";
 }
 
+bool is_matroska(std::string_view container) {
+  return container == "matroska" || container == "webm";
+}
+
 const AVOutputFormat& muxer_named(const std::string& container) {
   const AVOutputFormat* muxer = av_guess_format(container.c_str(), nullptr, nullptr);
   if (!muxer) fail(ErrorCode::output, "the libav at hand writes no {} files", container);
@@ -194,10 +198,9 @@ std::vector<std::string> FilmMuxer::losses(const FilmTarget& target, const FilmR
          "another one with -c",
          name, encoding.codec);
   }
-  const bool milliseconds = name == "matroska" || name == "webm";
   const Fraction base = encoding.time_base;
   const bool exact = int64_t(base.num) * 1000 % base.den == 0;
-  if (milliseconds && !exact)
+  if (is_matroska(name) && !exact)
     tell(
         "mkv and webm files keep times to the millisecond: frames' times are rounded; mp4 and mov "
         "keep them");
@@ -206,8 +209,7 @@ std::vector<std::string> FilmMuxer::losses(const FilmTarget& target, const FilmR
   if (turned && !is_mp4(name)) {
     tell(fmt::format("{} files do not say how pictures are turned; mp4 and mov do", name));
   }
-  if (av.format->nb_chapters > 0 && !is_mp4(name) && name != "matroska" && name != "webm" &&
-      name != "nut") {
+  if (av.format->nb_chapters > 0 && !is_mp4(name) && !is_matroska(name) && name != "nut") {
     tell(fmt::format("{} files hold no chapters", name));
   }
   for (const AVPacketSideDataType type : {AV_PKT_DATA_DOVI_CONF}) {
@@ -242,6 +244,9 @@ FilmMuxer::FilmMuxer(const FilmTarget& target, const FilmReader& source,
   made->flags |= AVFMT_FLAG_BITEXACT;  // no random numbers: the same film gives the same bytes
   made->max_interleave_delta = 0;      // however late the pictures come, packets go in order
   made->strict_std_compliance = FF_COMPLIANCE_UNOFFICIAL;
+  // Sound that begins before the pictures does not move them, where times below 0 have a place.
+  const bool below_zero = is_mp4(muxer.name) || is_matroska(muxer.name);
+  if (below_zero) made->avoid_negative_ts = 0;
   output_->first_us =
       av_rescale_q(source.info().start, rational(source.info().time_base), AV_TIME_BASE_Q);
   output_->shift = shift_us(*av.format, muxer, target.part, output_->first_us);
@@ -401,7 +406,9 @@ void FilmMuxer::write_other(const AVPacket& packet) {
   const int64_t begins = av_rescale_q(time, other.from_base, AV_TIME_BASE_Q);
   const int64_t ends = av_rescale_q(time + copy->duration, other.from_base, AV_TIME_BASE_Q);
   const FilmPart& part = output_->part;
-  if (part.start_s > 0 && ends <= output_->first_us + std::llround(part.start_s * AV_TIME_BASE)) {
+  // What begins before the part and reaches into it stays where edit lists cut it to the sample.
+  const int64_t reach = is_mp4(output_->format->oformat->name) ? ends - 1 : begins;
+  if (part.start_s > 0 && reach < output_->first_us + std::llround(part.start_s * AV_TIME_BASE)) {
     return;
   }
   if (part.end_s && begins >= output_->first_us + std::llround(*part.end_s * AV_TIME_BASE)) return;
