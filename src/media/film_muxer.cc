@@ -88,8 +88,7 @@ void forget_old_file(AVDictionary** metadata) {
 bool has_other_tags(const AVDictionary* metadata) {
   for (const AVDictionaryEntry* tag = nullptr;
        (tag = av_dict_get(metadata, "", tag, AV_DICT_IGNORE_SUFFIX));) {
-    const std::string_view key = tag->key;
-    if (key.find('.') != std::string_view::npos || key.starts_with("location")) return true;
+    if (std::string_view(tag->key).find('.') != std::string_view::npos) return true;
   }
   return false;
 }

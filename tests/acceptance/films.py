@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of upres video share: what ffprobe says of films, and films made by ffmpeg."""
+import functools
 import json
 import shutil
 import subprocess
@@ -53,9 +54,11 @@ class Film:
         return [int(f["best_effort_timestamp"]) * self.time_base for f in told["frames"]
                 if "best_effort_timestamp" in f]
 
+    @functools.cached_property
     def first_frame(self):
+        # Of so many packets as a decoder may want before it gives a frame.
         told = probe(self.path, "-select_streams", str(self.video["index"]), "-read_intervals",
-                     "%+#1", "-show_frames")
+                     "%+#60", "-show_frames")
         return told["frames"][0]
 
     def packets(self, stream):
@@ -68,7 +71,7 @@ class Film:
 
     def side_data(self, kind):
         """Of the stream, or of the first frame."""
-        for where in (self.video, self.first_frame()):
+        for where in (self.video, self.first_frame):
             for one in where.get("side_data_list", []):
                 if one["side_data_type"] == kind:
                     return {k: number(v) for k, v in one.items() if k != "side_data_type"}
