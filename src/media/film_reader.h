@@ -32,8 +32,8 @@ struct FilmReadOptions {
 
 /// What was wrong with a film, so far.
 struct FilmDamage {
-  int64_t packets = 0;      ///< that could not be read or decoded, and were left out
-  bool cut_off = false;     ///< the file ends before its time
+  int64_t packets = 0;         ///< that could not be read or decoded, and were left out
+  bool cut_off = false;        ///< the file ends before its time
   std::string complaint = {};  ///< what libav said of the last thing that was wrong; empty: nothing
   bool any() const { return packets > 0 || cut_off || !complaint.empty(); }
 };
@@ -82,7 +82,7 @@ class FilmReader {
   FilmDamage damage_;
   std::vector<std::string> notices_;
   std::optional<FilmFrame> first_;  ///< decoded when the film was opened
-  int64_t complaints_before_ = 0;  ///< of other films, or of what is before the first frame
+  int64_t complaints_before_ = 0;   ///< of other films, or of what is before the first frame
   int64_t last_pts_ = 0;
   bool has_last_ = false;
 };

@@ -22,9 +22,9 @@ bool holds_pictures_only(const AVOutputFormat& container) {
 }
 
 bool holds(const AVOutputFormat& container, const AVCodecParameters& stream) {
-  if (stream.codec_id == AV_CODEC_ID_NONE || holds_pictures_only(container)) return false;
   const AVMediaType type = stream.codec_type;
   if (type == AVMEDIA_TYPE_ATTACHMENT) return is_one_of(container, {"matroska"});
+  if (stream.codec_id == AV_CODEC_ID_NONE || holds_pictures_only(container)) return false;
   if (type == AVMEDIA_TYPE_DATA && !is_one_of(container, {"mpegts"})) return false;
   if (is_one_of(container, {"mpegts"})) {  // which libav has no list of
     return type != AVMEDIA_TYPE_SUBTITLE || stream.codec_id == AV_CODEC_ID_DVB_SUBTITLE ||
