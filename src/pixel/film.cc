@@ -60,34 +60,37 @@ void load(const FilmPlane& plane, int depth, int y, float* dst, int count) {
   }
 }
 
-/// Rounds half up, then clamps to 0..most.
+/// Adds the zero, rounds half up, then clamps to 0..most.
 UPRES_VECTORISED
-void round_to_words(const float* src, uint16_t* dst, int count, float most) {
+void round_to_words(const float* src, float zero, uint16_t* dst, int count, float most) {
+  const float half_up = zero + 0.5f;
   for (int x = 0; x < count; ++x) {
-    dst[x] = uint16_t(int(std::min(std::max(src[x] + 0.5f, 0.0f), most)));
+    dst[x] = uint16_t(int(std::min(std::max(src[x] + half_up, 0.0f), most)));
   }
 }
 
 UPRES_VECTORISED
-void round_to_bytes(const float* src, uint8_t* dst, int count, float most) {
+void round_to_bytes(const float* src, float zero, uint8_t* dst, int count, float most) {
+  const float half_up = zero + 0.5f;
   for (int x = 0; x < count; ++x) {
-    dst[x] = uint8_t(int(std::min(std::max(src[x] + 0.5f, 0.0f), most)));
+    dst[x] = uint8_t(int(std::min(std::max(src[x] + half_up, 0.0f), most)));
   }
 }
 
-/// Rounds and stores the samples of one row.
-void store(const float* src, const FilmPlane& plane, int depth, int y, int count) {
+/// Adds the zero, rounds and stores the samples of one row.
+void store(const float* src, float zero, const FilmPlane& plane, int depth, int y, int count) {
   std::byte* row = plane.data + y * plane.row_bytes;
   const auto most = float((1u << depth) - 1);
   const bool plain = plane.step_bytes == plane.word_bytes && plane.shift == 0;
   if (plain && plane.word_bytes == 1) {
-    return round_to_bytes(src, reinterpret_cast<uint8_t*>(row), count, most);
+    return round_to_bytes(src, zero, reinterpret_cast<uint8_t*>(row), count, most);
   }
   if (plain && !plane.big_endian) {
-    return round_to_words(src, reinterpret_cast<uint16_t*>(row), count, most);
+    return round_to_words(src, zero, reinterpret_cast<uint16_t*>(row), count, most);
   }
   for (int x = 0; x < count; ++x, row += plane.step_bytes) {
-    const unsigned word = unsigned(std::min(std::max(src[x] + 0.5f, 0.0f), most)) << plane.shift;
+    const float value = std::min(std::max(src[x] + (zero + 0.5f), 0.0f), most);
+    const unsigned word = unsigned(value) << plane.shift;
     if (plane.word_bytes == 1) {
       row[0] = std::byte(word);
     } else {
@@ -103,8 +106,8 @@ void scale_line(float* line, int count, float zero, float scale) {
 }
 
 UPRES_VECTORISED
-void scale_back(const float* src, float* dst, int count, float zero, float scale) {
-  for (int x = 0; x < count; ++x) dst[x] = src[x] / scale + zero;
+void multiply(float* line, int count, float factor) {
+  for (int x = 0; x < count; ++x) line[x] *= factor;
 }
 
 UPRES_VECTORISED
@@ -162,43 +165,49 @@ void pack_channel(const float* src, uint16_t* dst, int channels, int count) {
   }
 }
 
-UPRES_VECTORISED
-void unpack_three(const uint16_t* src, float* red, float* green, float* blue, int count) {
-  for (int x = 0; x < count; ++x) {
-    red[x] = float(src[3 * x]);
-    green[x] = float(src[3 * x + 1]);
-    blue[x] = float(src[3 * x + 2]);
-  }
-}
-
 void unpack_channel(const uint16_t* src, int channels, float* dst, int count) {
   for (int x = 0; x < count; ++x) dst[x] = float(src[x * channels]);
 }
 
-/// Luma, and the differences of blue and red from it, which take their places.
+/// Y, U and V of a row of packed RGB, before their zeros are added.
 UPRES_VECTORISED
-void to_luma_and_differences(float* red_v, const float* green, float* blue_u, float* luma,
-                             int count, const FilmPlan& plan) {
-  const float from_red = plan.weights[0];
-  const float from_green = plan.weights[1];
-  const float from_blue = plan.weights[2];
-  const float u_scale = 1 / plan.blue_u;
-  const float v_scale = 1 / plan.red_v;
+void to_yuv_packed(const uint16_t* rgb, float* y, float* u, float* v, int count,
+                   const FilmPlan& plan) {
+  const float y_red = plan.to_y[0], y_green = plan.to_y[1], y_blue = plan.to_y[2];
+  const float u_red = plan.to_u[0], u_green = plan.to_u[1], u_blue = plan.to_u[2];
+  const float v_red = plan.to_v[0], v_green = plan.to_v[1], v_blue = plan.to_v[2];
   for (int x = 0; x < count; ++x) {
-    const float y = from_red * red_v[x] + from_green * green[x] + from_blue * blue_u[x];
-    luma[x] = y;
-    blue_u[x] = (blue_u[x] - y) * u_scale;
-    red_v[x] = (red_v[x] - y) * v_scale;
+    const auto red = float(rgb[3 * x]);
+    const auto green = float(rgb[3 * x + 1]);
+    const auto blue = float(rgb[3 * x + 2]);
+    y[x] = y_red * red + y_green * green + y_blue * blue;
+    u[x] = u_red * red + u_green * green + u_blue * blue;
+    v[x] = v_red * red + v_green * green + v_blue * blue;
+  }
+}
+
+/// Two luma samples for each chroma sample: the usual cases of reduce().
+UPRES_VECTORISED
+void reduce_by_three_taps(const float* src, const float* taps, float* dst, int count) {
+  const float before = taps[0], here = taps[1], behind = taps[2];
+  for (int i = 0; i < count; ++i) {
+    dst[i] = before * src[2 * i] + here * src[2 * i + 1] + behind * src[2 * i + 2];
   }
 }
 
 UPRES_VECTORISED
-void reduce_by_two(const float* src, const float* taps, int tap_count, float* dst, int count) {
-  for (int i = 0; i < count; ++i) dst[i] = taps[0] * src[2 * i];
-  for (int k = 1; k < tap_count; ++k) {
-    const float weight = taps[k];
-    for (int i = 0; i < count; ++i) dst[i] += weight * src[2 * i + k];
+void reduce_by_four_taps(const float* src, const float* taps, float* dst, int count) {
+  const float a = taps[0], b = taps[1], c = taps[2], d = taps[3];
+  for (int i = 0; i < count; ++i) {
+    dst[i] = a * src[2 * i] + b * src[2 * i + 1] + c * src[2 * i + 2] + d * src[2 * i + 3];
   }
+}
+
+UPRES_VECTORISED
+void add_four(const float* const* src, const float* weights, float* dst, int count) {
+  const float *p = src[0], *q = src[1], *r = src[2], *s = src[3];
+  const float a = weights[0], b = weights[1], c = weights[2], d = weights[3];
+  for (int x = 0; x < count; ++x) dst[x] = a * p[x] + b * q[x] + c * r[x] + d * s[x];
 }
 
 /// A row of chroma from one at the size of luma, which starts at src + kMargin and has as much room
@@ -213,7 +222,12 @@ void reduce(float* src, int luma_count, const ChromaTaps& taps, float* dst, int 
   }
   const float* first = line + taps.down_first;
   const int tap_count = int(taps.down.size());
-  if (taps.phases == 2) return reduce_by_two(first, taps.down.data(), tap_count, dst, count);
+  if (taps.phases == 2 && tap_count == 3) {
+    return reduce_by_three_taps(first, taps.down.data(), dst, count);
+  }
+  if (taps.phases == 2 && tap_count == 4) {
+    return reduce_by_four_taps(first, taps.down.data(), dst, count);
+  }
   for (int i = 0; i < count; ++i) {
     float sum = 0;
     for (int k = 0; k < tap_count; ++k) sum += taps.down[size_t(k)] * first[taps.phases * i + k];
@@ -299,13 +313,18 @@ class ChromaSums {
 
  private:
   void finish(int component, int chroma_row) {
-    std::fill(sum_.begin(), sum_.end(), 0.0f);
     const auto& rows = rows_[component - 1];
-    for (size_t k = 0; k < rows.size(); ++k) {
-      add_scaled(rows[k].data(), plan_.down.down[k], sum_.data(), size_.width);
+    if (rows.size() == 4) {
+      const float* const four[] = {rows[0].data(), rows[1].data(), rows[2].data(), rows[3].data()};
+      add_four(four, plan_.down.down.data(), sum_.data(), size_.width);
+    } else {
+      std::fill(sum_.begin(), sum_.end(), 0.0f);
+      for (size_t k = 0; k < rows.size(); ++k) {
+        add_scaled(rows[k].data(), plan_.down.down[k], sum_.data(), size_.width);
+      }
     }
-    scale_back(sum_.data(), sum_.data(), size_.width, plan_.chroma_zero, plan_.chroma_scale);
-    store(sum_.data(), dst_.planes[size_t(component)], plan_.format.depth, chroma_row, size_.width);
+    store(sum_.data(), plan_.chroma_zero, dst_.planes[size_t(component)], plan_.format.depth,
+          chroma_row, size_.width);
   }
 
   const FilmPlan& plan_;
@@ -372,19 +391,23 @@ void film_from_picture(const FilmPlan& plan, const Frame& src, const FilmView& d
                    (!format.alpha || src.has_alpha()),
                "the film is made for the picture");
   UPRES_ASSERT(first_row % plan.down.phases == 0, "rows begin with a row of chroma");
-  Line red(size_t(width) + 2 * kMargin);
-  Line green(red.size());
-  Line blue(red.size());
-  Line luma(red.size());
-  const auto unpack = [&](int y) {
+  Line luma(size_t(width) + 2 * kMargin);
+  Line u(luma.size());
+  Line v(luma.size());
+  std::vector<uint16_t> rgb(channels == 3 ? 0 : size_t(3 * width));
+  /// A row as packed RGB, whatever the picture has.
+  const auto packed = [&](int y) -> const uint16_t* {
     const uint16_t* row = words(src, y);
-    float* const to[] = {red.data() + kMargin, green.data() + kMargin, blue.data() + kMargin};
-    if (channels == 3) return unpack_three(row, to[0], to[1], to[2], width);
-    for (int c = 0; c < 3; ++c) unpack_channel(row + (is_gray ? 0 : c), channels, to[c], width);
+    if (channels == 3) return row;
+    for (int x = 0; x < width; ++x) {
+      for (int c = 0; c < 3; ++c) rgb[size_t(3 * x + c)] = row[x * channels + (is_gray ? 0 : c)];
+    }
+    return rgb.data();
   };
-  const auto store_scaled = [&](float* line, int component, int y, float zero, float scale) {
-    scale_back(line, line, width, zero, scale);
-    store(line, dst.planes[size_t(component)], format.depth, y, width);
+  const auto store_channel = [&](int channel, int component, int y, float zero, float scale) {
+    unpack_channel(words(src, y) + channel, channels, luma.data(), width);
+    multiply(luma.data(), width, 1 / scale);
+    store(luma.data(), zero, dst.planes[size_t(component)], format.depth, y, width);
   };
   ChromaSums chroma(plan, dst, first_row, last_row);
   // Rows around those that are asked for count in chroma.
@@ -397,28 +420,20 @@ void film_from_picture(const FilmPlan& plan, const Frame& src, const FilmView& d
   for (int at = std::min(first_row, before); at < behind; ++at) {
     const int y = reflected(at, height);
     const bool asked = at >= first_row && at < last_row;
-    unpack(y);
     if (asked && format.alpha) {
-      unpack_channel(words(src, y) + channels - 1, channels, luma.data(), width);
-      store_scaled(luma.data(), format.components() - 1, y, 0, plan.alpha_scale);
+      store_channel(channels - 1, format.components() - 1, y, 0, plan.alpha_scale);
     }
-    if (format.kind == Kind::rgb) {
-      Line* const lines[] = {&red, &green, &blue};
-      for (int c = 0; c < 3; ++c) {
-        store_scaled(lines[c]->data() + kMargin, c, y, plan.luma_zero, plan.luma_scale);
+    if (format.kind == Kind::rgb || (format.kind == Kind::gray && is_gray)) {
+      for (int c = 0; c < (format.kind == Kind::rgb ? 3 : 1); ++c) {
+        store_channel(is_gray ? 0 : c, c, y, plan.luma_zero, plan.luma_scale);
       }
       continue;
     }
-    if (format.kind == Kind::gray && is_gray) {
-      store_scaled(red.data() + kMargin, 0, y, plan.luma_zero, plan.luma_scale);
-      continue;
-    }
-    to_luma_and_differences(red.data() + kMargin, green.data() + kMargin, blue.data() + kMargin,
-                            luma.data(), width, plan);
-    if (asked) store_scaled(luma.data(), 0, y, plan.luma_zero, plan.luma_scale);
+    to_yuv_packed(packed(y), luma.data(), u.data() + kMargin, v.data() + kMargin, width, plan);
+    if (asked) store(luma.data(), plan.luma_zero, dst.planes[0], format.depth, y, width);
     if (!has_chroma) continue;
-    chroma.put(1, blue.data(), at);
-    chroma.put(2, red.data(), at);
+    chroma.put(1, u.data(), at);
+    chroma.put(2, v.data(), at);
   }
 }
 

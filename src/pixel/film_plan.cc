@@ -65,9 +65,12 @@ FilmPlan::FilmPlan(const FilmFormat& of)
   alpha_scale = float(double(kFilmOne) / most);
   const auto [red, blue] = luma_weights(of.matrix);
   const double green = 1 - red - blue;
-  weights[0] = float(red);
-  weights[1] = float(green);
-  weights[2] = float(blue);
+  const double luma[] = {red, green, blue};
+  for (int c = 0; c < 3; ++c) {
+    to_y[c] = float(luma[c] / double(luma_scale));
+    to_u[c] = float(((c == 2 ? 1 : 0) - luma[c]) / (2 * (1 - blue) * double(chroma_scale)));
+    to_v[c] = float(((c == 0 ? 1 : 0) - luma[c]) / (2 * (1 - red) * double(chroma_scale)));
+  }
   red_v = float(2 * (1 - red));
   blue_u = float(2 * (1 - blue));
   green_v = float(-2 * red * (1 - red) / green);
