@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where everything is in the GPU's memory for one size of picture, and in what pieces it is made.
 // Needs no GPU.
-//
-// A network's tail works on pictures that are larger than what the rest works on: four times the
-// side, sixteen times the memory. So it runs in bands of rows, each from the body's result to the
-// picture's samples, and its values are never there whole.
 #pragma once
-
-#include <vector>
 
 #include "backend/cuda/activations.h"
 #include "backend/cuda/convolution_arguments.h"
 #include "graph/arena.h"
-#include "graph/footprint.h"
+#include "graph/bands.h"
 #include "graph/graph.h"
 
 namespace upres::cuda {
@@ -21,9 +15,7 @@ struct Layout {
   Size padded;  ///< the network's input
   Element element;
   size_t first_banded;  ///< this node and all after it run once a band
-  /// For every band the rows of each value, by ValueId, that are made in it. Values of the nodes
-  /// before are whole in all of them.
-  std::vector<std::vector<Interval>> bands;
+  Bands bands;
   ArenaPlan arena;
 };
 
