@@ -34,8 +34,8 @@ MAY_INCLUDE = {
 REGISTRY = "src/backend/registry.cc"
 # Libraries that only one unit may know.
 OWNERS = {"vips": "media", "libavformat": "media", "libavcodec": "media", "libavutil": "media",
-          "dnnl": "backend/cpu", "oneapi": "backend/cpu", "zip": "model", "openssl": "base",
-          "curl": "fetch", "CLI": "apps", "onnx": "onnx", "google": "onnx"}
+          "dnnl": "backend/cpu", "oneapi": "backend/cpu", "hwy": "backend/cpu", "zip": "model",
+          "openssl": "base", "curl": "fetch", "CLI": "apps", "onnx": "onnx", "google": "onnx"}
 
 SOURCE = {".cc", ".h", ".cu", ".cuh", ".py", ".sh", ".cmake"}
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')

@@ -23,6 +23,9 @@ constexpr size_t kCachedPlans = 8;
 // small enough for a machine of 4 GiB.
 constexpr size_t kTileBudget = size_t(1) << 30;
 
+// Below this the rows that neighbouring bands both make cost too much.
+constexpr int kLeastBandRows = 32;
+
 /// body(first, last) over the rows 0..count-1, shared out to all threads.
 template <typename Body>
 void parallel_rows(int count, Body&& body) {
@@ -49,46 +52,67 @@ class HostSession : public Session {
       fail(ErrorCode::memory, "a tile of {}x{} pixels needs {} MiB of memory; use a smaller tile",
            padded.width, padded.height, engine_.bytes_needed(padded) >> 20);
     }
-    const auto values = [&](ValueId id) {
-      return engine_.layout(id, padded, arena_.data() + plan->arena.offsets[size_t(id)]);
+    const HostLayout& layout = plan->layout;
+    const auto values = [&](size_t band, ValueId id) {
+      return engine_.activations(layout, band, id, arena_.data());
     };
-    const Activations input = values(engine_.graph().input());
+    const Activations input = values(0, engine_.graph().input());
     parallel_rows(padded.height, [&](int first, int last) {
       gather(job.src, job.read, input, padded.width, first, last);
     });
-    for (size_t node = 0; node < engine_.graph().nodes().size(); ++node) {
-      plan->program->run(node, arena_.data());
-      if (job.heartbeat) job.heartbeat(engine_.share_done()[node]);
+    const auto tell = [&](double share) {
+      if (job.heartbeat) job.heartbeat(share);
+    };
+    const std::vector<double>& shares = engine_.share_done();
+    for (size_t node = 0; node < layout.first_banded; ++node) {
+      plan->program->run(node, 0, arena_.data());
+      tell(shares[node]);
     }
-    Activations result = values(engine_.graph().output());
-    result.data = result.pixel(job.skip.x, job.skip.y);
-    parallel_rows(job.write.height,
-                  [&](int first, int last) { store(result, job.dst, job.write, first, last); });
+    const double before = layout.first_banded > 0 ? shares[layout.first_banded - 1] : 0;
+    const size_t bands = layout.bands.size();
+    for (size_t band = 0; band < bands; ++band) {
+      for (size_t node = layout.first_banded; node < shares.size(); ++node) {
+        plan->program->run(node, band, arena_.data());
+      }
+      store_band(job, values(band, engine_.graph().output()),
+                 layout.bands[band][size_t(engine_.graph().output())]);
+      tell(band + 1 == bands ? 1 : before + (1 - before) * double(band + 1) / double(bands));
+    }
   }
 
   void wait() override {}
 
  private:
   struct Plan {
-    Size padded;
-    ArenaPlan arena;
+    HostLayout layout;
     std::unique_ptr<HostProgram> program;
   };
 
   /// Null when there is not enough memory.
   const Plan* find_or_make(Size padded) {
     for (auto plan = plans_.begin(); plan != plans_.end(); ++plan) {
-      if (plan->padded != padded) continue;
+      if (plan->layout.padded != padded) continue;
       plans_.splice(plans_.begin(), plans_, plan);  // the most recently used comes first
       return &plans_.front();
     }
     use_threads(engine_.options());
-    ArenaPlan arena = engine_.plan_arena(padded);
-    if (!reserve(arena.size_bytes)) return nullptr;
-    auto program = engine_.prepare(padded, arena);
-    plans_.push_front({padded, std::move(arena), std::move(program)});
+    HostLayout layout = engine_.plan_layout(padded);
+    if (!reserve(layout.arena.size_bytes)) return nullptr;
+    auto program = engine_.prepare(layout);
+    plans_.push_front({std::move(layout), std::move(program)});
     if (plans_.size() > kCachedPlans) plans_.pop_back();
     return &plans_.front();
+  }
+
+  /// Stores what a job wants of the result's rows `made`, which begin at `result`.
+  void store_band(const Job& job, Activations result, Interval made) const {
+    const int first = std::max(made.first - job.skip.y, 0);
+    const int count = std::min(made.last + 1 - job.skip.y, job.write.height) - first;
+    if (count <= 0) return;
+    result.data = result.pixel(job.skip.x, first + job.skip.y - made.first);
+    const Rect write{job.write.x, job.write.y + first, job.write.width, count};
+    parallel_rows(count,
+                  [&](int begin, int end) { engine_.store(result, job.dst, write, begin, end); });
   }
 
   bool reserve(size_t size_bytes) {
@@ -125,15 +149,31 @@ std::unique_ptr<Session> HostEngine::open() const {
 }
 
 size_t HostEngine::bytes_needed(Size read) const {
-  return plan_arena(padded(read)).size_bytes;
+  return plan_layout(padded(read)).arena.size_bytes;
 }
 
 Size HostEngine::padded(Size read) const {
   return upres::padded(read, alignment_);
 }
 
-ArenaPlan HostEngine::plan_arena(Size padded) const {
-  return upres::plan_arena(graph_, [&](ValueId id) { return storage_bytes(id, padded); });
+HostLayout HostEngine::plan_layout(Size padded) const {
+  const auto bytes = [&](ValueId storage, int rows) {
+    return storage_bytes(storage, padded, rows);
+  };
+  HostLayout layout{padded, find_tail(graph_), {}, {}, 0};
+  layout.bands =
+      cut_tail(graph_, layout.first_banded, padded, bytes, band_limit_bytes(), kLeastBandRows);
+  layout.arena = plan_arena(
+      graph_, [&](ValueId id) { return bytes(id, most_rows(layout.bands, id)); },
+      layout.first_banded);
+  layout.scratch_offset = layout.arena.size_bytes;
+  layout.arena.size_bytes += scratch_bytes();
+  return layout;
+}
+
+void HostEngine::store(const Activations& src, const FrameView& dst, const Rect& write,
+                       int first_row, int last_row) const {
+  upres::store(src, dst, write, first_row, last_row);
 }
 
 size_t HostDevice::tile_budget() const {

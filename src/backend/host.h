@@ -4,23 +4,35 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "backend/backend.h"
 #include "graph/arena.h"
+#include "graph/bands.h"
 #include "graph/footprint.h"
 #include "graph/graph.h"
 #include "pixel/convert.h"
 
 namespace upres {
 
+/// Where all values are for one size of picture, and in what pieces they are made.
+struct HostLayout {
+  Size padded;          ///< the network's input
+  size_t first_banded;  ///< this node and all after it run once a band
+  Bands bands;
+  ArenaPlan arena;
+  size_t scratch_offset;  ///< in the arena, behind all values
+};
+
 /// A network made ready for one size.
 class HostProgram {
  public:
   virtual ~HostProgram() = default;
-  /// Runs one node of the graph over an arena. Called for all nodes in order.
-  virtual void run(size_t node, std::byte* arena) = 0;
+  /// Runs one node of the graph over an arena. Called for all nodes in order, and for those that
+  /// are banded once a band, all of a band in order.
+  virtual void run(size_t node, size_t band, std::byte* arena) = 0;
 };
 
 /// An engine whose sessions finish each job inside submit().
@@ -36,17 +48,28 @@ class HostEngine : public Engine {
 
   /// `read` rounded up to the graph's alignment: the size the network runs at.
   Size padded(Size read) const;
-  ArenaPlan plan_arena(Size padded) const;
+  HostLayout plan_layout(Size padded) const;
 
-  /// Bytes of a storage for an input of the size `padded`.
-  virtual size_t storage_bytes(ValueId storage, Size padded) const = 0;
-  /// How the values of an input or output at `memory` are addressed.
-  virtual Activations layout(ValueId value, Size padded, std::byte* memory) const = 0;
+  /// How the values of an input or output are addressed, from the first row that is made in a band
+  /// on.
+  virtual Activations activations(const HostLayout& layout, size_t band, ValueId value,
+                                  std::byte* arena) const = 0;
   /// Everything that depends on the size, save the arena's address.
-  virtual std::unique_ptr<HostProgram> prepare(Size padded, const ArenaPlan& arena) const = 0;
+  virtual std::unique_ptr<HostProgram> prepare(const HostLayout& layout) const = 0;
+  /// Rows of the result into a picture: see pixel/convert.h.
+  virtual void store(const Activations& src, const FrameView& dst, const Rect& write, int first_row,
+                     int last_row) const;
 
  protected:
   HostEngine(Graph graph, const DeviceOptions& options);
+
+  /// Bytes of so many rows of a storage for an input of the size `padded`.
+  virtual size_t storage_bytes(ValueId storage, Size padded, int rows) const = 0;
+  /// What values of the network's tail may take each, in bytes: it is made in bands where they
+  /// would take more.
+  virtual size_t band_limit_bytes() const { return SIZE_MAX; }
+  /// Memory that nodes need besides values.
+  virtual size_t scratch_bytes() const { return 0; }
 
   Graph graph_;
 

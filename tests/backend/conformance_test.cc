@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <ostream>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/cpu/cpu.h"
 #include "base/error.h"
 #include "compile/compile.h"
 #include "pixel/convert.h"
@@ -27,6 +29,8 @@ using test::Random;
 
 struct Backend {
   std::string name;
+  std::string variant;  ///< what the environment chooses of it: "avx2", "onednn"; empty: the usual
+  const char* variable;
   Precision precision;
   float tolerance;  ///< largest difference to the reference on the unfused graph, of values about 1
   friend std::ostream& operator<<(std::ostream& out, const Backend& one) { return out << one.name; }
@@ -36,17 +40,42 @@ float tolerance(Precision precision) {
   return precision == Precision::fp32 ? 2e-5f : precision == Precision::fp16 ? 2e-2f : 1e-1f;
 }
 
-/// Those of this build that this machine can run, in every precision they have.
+/// Those of this build that this machine can run, in every precision they have; of the processor's
+/// every instruction set, and oneDNN's convolutions.
 std::vector<Backend> runnable_backends() {
   std::vector<Backend> runnable;
   for (const BackendInfo& backend : backends()) {
     if (!backend.can_run) continue;
     for (const Precision precision : open_device(backend.name, {})->precisions()) {
-      runnable.push_back({backend.name, precision, tolerance(precision)});
+      const auto add = [&](const std::string& variant, const char* variable) {
+        runnable.push_back({backend.name, variant, variable, precision, tolerance(precision)});
+      };
+      if (backend.name != "cpu") {
+        add("", nullptr);
+        continue;
+      }
+      for (const std::string& instructions : cpu_instruction_sets()) add(instructions, "UPRES_CPU");
+      add("onednn", "UPRES_CPU_CONV");
     }
   }
   return runnable;
 }
+
+/// Sets a variable of the environment while it lives.
+class ScopedVariable {
+ public:
+  ScopedVariable(const char* name, const std::string& value) : name_(name) {
+    if (name_) setenv(name_, value.c_str(), 1);
+  }
+  ScopedVariable(const ScopedVariable&) = delete;
+  ScopedVariable& operator=(const ScopedVariable&) = delete;
+  ~ScopedVariable() {
+    if (name_) unsetenv(name_);
+  }
+
+ private:
+  const char* name_;  ///< null: none
+};
 
 /// The network's raw result for a whole picture, from memory that held NaN before.
 Frame run(const Graph& graph, Session& session, const Frame& picture) {
@@ -85,6 +114,7 @@ float largest_difference(const Frame& a, const Frame& b) {
 
 class Conformance : public testing::TestWithParam<Backend> {
  protected:
+  ScopedVariable variant_{GetParam().variable, GetParam().variant};
   std::unique_ptr<Device> device_ = open_device(GetParam().name, {.threads = 2});
   Random random_{20261124};
 
@@ -230,6 +260,17 @@ TEST_P(Conformance, BytesNeededGrowsWithTheSizeAndIsNotZero) {
   EXPECT_GT(engine->bytes_needed({64, 64}), engine->bytes_needed({32, 32}));
 }
 
+TEST_P(Conformance, ATailInBandsIsTheSamePicture) {
+  // The result of 4x is larger than what the processor makes in one piece.
+  const Graph graph = test::rrdbnet(random_, 16, 8, 1);
+  const auto engine = load(graph, *device_);
+  const auto session = engine->open();
+  expect_same(graph, *session, {260, 131});
+  const Graph shuffled = test::srvgg(random_, 8, 1, 4);
+  const auto other = load(shuffled, *device_);
+  expect_same(shuffled, *other->open(), {350, 201});
+}
+
 TEST_P(Conformance, PlansForTheThreadsItIsGiven) {
   // oneDNN takes the number that holds when a primitive is made: while planning.
   if (GetParam().name == "cuda") GTEST_SKIP() << "runs on no thread of the processor";
@@ -326,7 +367,8 @@ TEST_P(Conformance, TheHeartbeatRisesToOneAndCanEndTheJob) {
 
 INSTANTIATE_TEST_SUITE_P(AllBackends, Conformance, testing::ValuesIn(runnable_backends()),
                          [](const auto& backend) {
-                           std::string words = backend.param.name + "_";
+                           std::string words = backend.param.name + "_" + backend.param.variant +
+                                               (backend.param.variant.empty() ? "" : "_");
                            words += name(backend.param.precision);
                            std::ranges::replace(words, '-', '_');
                            return words;
@@ -364,6 +406,35 @@ TEST(FuseShuffle, ChangesNoBitOfTheResult) {
   const Frame picture = test::random_frame(random, {13, 9}, SampleType::u8, 3);
   const auto engine = open_device("reference", {})->load(fused);
   EXPECT_EQ(largest_difference(run(fused, *engine->open(), picture), expected(graph, picture)), 0);
+}
+
+TEST(OpenDevice, TakesWhatTheEnvironmentNamesAndTellsIt) {
+  for (const std::string& instructions : cpu_instruction_sets()) {
+    const ScopedVariable variable("UPRES_CPU", instructions);
+    EXPECT_NE(open_device("cpu", {})->name(), "");
+  }
+  const ScopedVariable variable("UPRES_CPU_CONV", "onednn");
+  EXPECT_NE(open_device("cpu", {})->name().find("oneDNN"), std::string::npos);
+}
+
+TEST(OpenDevice, RefusesWhatTheEnvironmentNamesInVain) {
+  const auto refused = [](const std::string& words) {
+    return test::fails(ErrorCode::usage, words, [] { open_device("cpu", {}); });
+  };
+  {
+    const ScopedVariable variable("UPRES_CPU", "mmx");
+    std::string known;
+    for (const std::string& one : cpu_instruction_sets())
+      known += (known.empty() ? "" : ", ") + one;
+    EXPECT_TRUE(refused("UPRES_CPU is mmx; this processor has " + known));
+  }
+  {
+    const ScopedVariable variable("UPRES_CPU_CONV", "fft");
+    EXPECT_TRUE(refused("UPRES_CPU_CONV is fft; it takes winograd or onednn"));
+  }
+  const ScopedVariable family("UPRES_CPU_CONV", "onednn");
+  const ScopedVariable instructions("UPRES_CPU", cpu_instruction_sets().front());
+  EXPECT_TRUE(refused("oneDNN heeds ONEDNN_MAX_CPU_ISA"));
 }
 
 TEST(OpenDevice, RefusesAnUnknownBackendAndListsThoseThereAre) {

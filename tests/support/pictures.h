@@ -3,6 +3,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -13,6 +15,25 @@ namespace upres::test {
 
 inline bool equal(const Frame& a, const Frame& b) {
   return a.info() == b.info() && std::memcmp(a.data(), b.data(), a.total_bytes()) == 0;
+}
+
+/// The same picture but for the rounding of sums, as where Winograd's tiles lie elsewhere: 8 bits
+/// within one level, floats within 1e-5.
+inline bool equal_but_for_rounding(const Frame& a, const Frame& b) {
+  UPRES_ASSERT(a.type() != SampleType::u16, "compares bytes or floats");
+  if (a.info() != b.info()) return false;
+  const size_t count = a.total_bytes() / size_bytes(a.type());
+  for (size_t i = 0; i < count; ++i) {
+    if (a.type() == SampleType::u8) {
+      if (std::abs(int(a.data()[i]) - int(b.data()[i])) > 1) return false;
+    } else {
+      const auto value = [&](const Frame& f) {
+        return reinterpret_cast<const float*>(f.data())[i];
+      };
+      if (!(std::abs(value(a) - value(b)) <= 1e-5f)) return false;
+    }
+  }
+  return true;
 }
 
 /// A picture in strips of `height` rows, the last one of what is left.

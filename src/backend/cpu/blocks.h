@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The blocked layout, and the operators that oneDNN does not run for us.
+// A value in memory, in either layout of this backend, and the operators that are no convolutions.
 //
-// Channels are grouped by `lanes` (8 or 16, one vector): [channels/lanes][height][width][lanes],
-// oneDNN's nChw8c and nChw16c for one image. A last group that is not full holds zeros, and every
-// operator here keeps it so: the convolutions read it with weights of zero, which only NaN would
-// not survive.
+// Channels are grouped by `lanes`, one vector. oneDNN's kernels want every group by itself,
+// [channels/lanes][height][width][lanes] (its nChw8c and nChw16c for one image); our own want a
+// pixel's channels side by side, [height][width][channels rounded up to lanes]. Only the strides
+// differ. A value may be a range of channels of a wider one, and rows of it may be all that is
+// there.
+//
+// oneDNN's convolutions read the lanes beyond the last channel, with weights of zero, which only
+// NaN would not survive: every operator here leaves zeros there.
 #pragma once
 
 #include <cstddef>
@@ -14,17 +18,23 @@
 namespace upres::cpu {
 
 struct Blocks {
-  float* data = nullptr;
+  float* data = nullptr;  ///< of the first row that is there
   int channels = 0;
-  int height = 0;
+  int height = 0;  ///< of the whole value, as its width is
   int width = 0;
   int lanes = 8;
+  int first_row = 0;
+  int rows = 0;  ///< that are there, first_row and those below
+  ptrdiff_t group_stride = 0;
+  ptrdiff_t row_stride = 0;
+  ptrdiff_t pixel_stride = 0;
 
   int groups() const { return (channels + lanes - 1) / lanes; }
-  ptrdiff_t row_floats() const { return ptrdiff_t(width) * lanes; }
-  ptrdiff_t group_floats() const { return height * row_floats(); }
-  size_t total_floats() const { return size_t(groups()) * size_t(group_floats()); }
-  float* row(int group, int y) const { return data + group * group_floats() + y * row_floats(); }
+  int last_row() const { return first_row + rows - 1; }
+  /// The lanes of the row's first pixel. `y` counts in the whole value.
+  float* row(int group, int y) const {
+    return data + group * group_stride + (y - first_row) * row_stride;
+  }
 };
 
 /// Applies an activation; `in` and `out` may be the same. Slopes: one, or one a channel.

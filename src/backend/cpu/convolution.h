@@ -1,59 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// One convolution layer through oneDNN, in the blocked layout of blocks.h.
+// A convolution layer of the backend, whoever computes it.
 #pragma once
 
-#include <dnnl.hpp>
+#include <cstddef>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "backend/cpu/blocks.h"
 #include "graph/op.h"
 
 namespace upres::cpu {
 
-/// A layer with its weights packed for oneDNN's kernel. Channels are padded to whole vectors with
-/// weights of zero: oneDNN 2.6 has fast kernels for those only. Immutable; shared by threads.
-///
-/// Bias, ReLU, LeakyReLU and addends run inside the kernel where oneDNN 2.6 has one for them. It
-/// has none for PReLU (it falls back to a plain loop, far slower), and it gives every
-/// factor of an epilogue the value of the first one. Such epilogues run as passes over the result.
+/// A layer with its weights packed. Immutable; shared by threads.
 class Convolution {
  public:
-  Convolution(const Conv2d& conv, int lanes);
+  virtual ~Convolution() = default;
 
-  /// The layer made ready for one size.
+  /// The layer made ready for results of one size. Lives no longer than the layer.
   class Prepared {
    public:
-    /// Runs the layer. `addends` are in the order of the epilogue's.
-    void run(const Blocks& in, std::span<const Blocks> addends, const Blocks& out) const;
-
-   private:
-    friend class Convolution;
-    const Convolution* layer_ = nullptr;
-    dnnl::convolution_forward primitive_;
-    dnnl::memory::desc in_, out_;
-    std::vector<int> addend_arguments_;
+    virtual ~Prepared() = default;
+    /// Makes the rows of `out` that are there, with all threads. `addends` are in the order of the
+    /// epilogue's; `scratch` is as large as scratch_bytes() says.
+    virtual void run(const Blocks& in, std::span<const Blocks> addends, const Blocks& out,
+                     std::byte* scratch) const = 0;
   };
-  Prepared prepare(int height, int width) const;
+  virtual std::unique_ptr<Prepared> prepare(int height, int width) const = 0;
 
- private:
-  /// The epilogue as oneDNN's post-operations for one size, and the arguments of its addends.
-  struct PostOps {
-    dnnl::primitive_attr attr;
-    std::vector<int> addend_arguments;
-  };
-  PostOps post_ops(int height, int width) const;
-  dnnl::convolution_forward::primitive_desc describe(int height, int width,
-                                                     const dnnl::memory::desc& weights,
-                                                     const dnnl::primitive_attr& attr) const;
-
-  int in_channels_, out_channels_, kernel_, lanes_;  ///< channels padded to whole vectors
-  Epilogue epilogue_;
-  bool fused_;  ///< the epilogue runs inside the kernel
-  /// The factor of a fused epilogue's first addend. The kernel makes (sum / f + addend) * f of
-  /// sum + f * addend: weights and biases are packed divided by f.
-  float factor_;
-  dnnl::memory weights_, biases_;
+  /// Memory that run() needs besides the values, for so many threads.
+  virtual size_t scratch_bytes(int threads) const = 0;
 };
 
 }  // namespace upres::cpu

@@ -167,45 +167,45 @@ class ReferenceEngine;
 
 class ReferenceProgram : public HostProgram {
  public:
-  ReferenceProgram(const ReferenceEngine& engine, Size padded, ArenaPlan arena)
-      : engine_(engine), padded_(padded), arena_(std::move(arena)) {}
-  void run(size_t node, std::byte* arena) override;
+  ReferenceProgram(const ReferenceEngine& engine, HostLayout layout)
+      : engine_(engine), layout_(std::move(layout)) {}
+  void run(size_t node, size_t band, std::byte* arena) override;
 
  private:
   const ReferenceEngine& engine_;
-  Size padded_;
-  ArenaPlan arena_;
+  HostLayout layout_;
 };
 
 class ReferenceEngine : public HostEngine {
  public:
   ReferenceEngine(const Graph& graph, const DeviceOptions& options) : HostEngine(graph, options) {}
 
-  size_t storage_bytes(ValueId storage, Size padded) const override {
-    return planes(storage, padded, nullptr).count() * sizeof(float);
-  }
-  Activations layout(ValueId value, Size padded, std::byte* memory) const override {
-    const Planes p = planes(value, padded, memory);
+  Activations activations(const HostLayout& layout, size_t, ValueId value,
+                          std::byte* arena) const override {
+    const Planes p = planes(layout, value, arena);
     return {p.data, p.channels, ptrdiff_t(p.height) * p.width, p.width, 1};
   }
-  std::unique_ptr<HostProgram> prepare(Size padded, const ArenaPlan& arena) const override {
-    return std::make_unique<ReferenceProgram>(*this, padded, arena);
+  std::unique_ptr<HostProgram> prepare(const HostLayout& layout) const override {
+    return std::make_unique<ReferenceProgram>(*this, layout);
   }
 
-  /// A value whose storage begins at `memory`.
-  Planes planes(ValueId id, Size padded, std::byte* memory) const {
+  Planes planes(const HostLayout& layout, ValueId id, std::byte* arena) const {
     const Value& value = graph().value(id);
-    const Size size = graph().size_of(id, padded);
-    auto* first = reinterpret_cast<float*>(memory);
+    const Size size = graph().size_of(id, layout.padded);
+    auto* first = reinterpret_cast<float*>(arena + layout.arena.offsets[size_t(id)]);
     return {first + ptrdiff_t(value.channel_offset) * size.width * size.height, value.channels,
             size.height, size.width};
   }
+
+ protected:
+  size_t storage_bytes(ValueId storage, Size padded, int rows) const override {
+    return size_t(graph().value(storage).channels) * size_t(rows) *
+           size_t(graph().size_of(storage, padded).width) * sizeof(float);
+  }
 };
 
-void ReferenceProgram::run(size_t index, std::byte* arena) {
-  const auto planes = [&](ValueId id) {
-    return engine_.planes(id, padded_, arena + arena_.offsets[size_t(id)]);
-  };
+void ReferenceProgram::run(size_t index, size_t, std::byte* arena) {
+  const auto planes = [&](ValueId id) { return engine_.planes(layout_, id, arena); };
   const Node& node = engine_.graph().nodes()[index];
   std::vector<Planes> in;
   for (const ValueId id : reads(node)) in.push_back(planes(id));

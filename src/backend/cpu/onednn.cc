@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backend/cpu/convolution.h"
+#include "backend/cpu/onednn.h"
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 namespace upres::cpu {
 namespace {
@@ -69,7 +70,7 @@ constexpr int kNominalSide = 64;
 
 }  // namespace
 
-Convolution::Convolution(const Conv2d& conv, int lanes)
+OneDnnConvolution::OneDnnConvolution(const Conv2d& conv, int lanes)
     : in_channels_(round_up(conv.in_channels, lanes)),
       out_channels_(round_up(conv.out_channels, lanes)),
       kernel_(conv.kernel),
@@ -88,7 +89,7 @@ Convolution::Convolution(const Conv2d& conv, int lanes)
   stream.wait();
 }
 
-Convolution::PostOps Convolution::post_ops(int height, int width) const {
+OneDnnConvolution::PostOps OneDnnConvolution::post_ops(int height, int width) const {
   PostOps result;
   if (!fused_) return result;
   dnnl::post_ops steps;
@@ -106,7 +107,7 @@ Convolution::PostOps Convolution::post_ops(int height, int width) const {
   return result;
 }
 
-dnnl::convolution_forward::primitive_desc Convolution::describe(
+dnnl::convolution_forward::primitive_desc OneDnnConvolution::describe(
     int height, int width, const memory::desc& weights, const dnnl::primitive_attr& attr) const {
   const memory::dims stride{1, 1};
   const memory::dims padding{kernel_ / 2, kernel_ / 2};
@@ -117,37 +118,49 @@ dnnl::convolution_forward::primitive_desc Convolution::describe(
   return {layer, attr, processor()};
 }
 
-Convolution::Prepared Convolution::prepare(int height, int width) const {
-  const PostOps steps = post_ops(height, width);
-  const auto description = describe(height, width, weights_.get_desc(), steps.attr);
-  Prepared prepared;
-  prepared.layer_ = this;
-  prepared.primitive_ = dnnl::convolution_forward(description);
-  prepared.in_ = description.src_desc();
-  prepared.out_ = description.dst_desc();
-  prepared.addend_arguments_ = steps.addend_arguments;
-  return prepared;
-}
+/// The layer for one size.
+class OneDnnConvolution::Primitive : public Convolution::Prepared {
+ public:
+  Primitive(const OneDnnConvolution& layer, const dnnl::convolution_forward::primitive_desc& made,
+            std::vector<int> addend_arguments)
+      : layer_(layer),
+        primitive_(made),
+        in_(made.src_desc()),
+        out_(made.dst_desc()),
+        addend_arguments_(std::move(addend_arguments)) {}
 
-void Convolution::Prepared::run(const Blocks& in, std::span<const Blocks> addends,
-                                const Blocks& out) const {
-  std::unordered_map<int, memory> arguments{
-      {DNNL_ARG_SRC, memory(in_, processor(), in.data)},
-      {DNNL_ARG_WEIGHTS, layer_->weights_},
-      {DNNL_ARG_BIAS, layer_->biases_},
-      {DNNL_ARG_DST, memory(out_, processor(), out.data)},
-  };
-  for (size_t i = 0; i < addend_arguments_.size(); ++i) {
-    arguments.emplace(addend_arguments_[i], memory(out_, processor(), addends[i].data));
+  void run(const Blocks& in, std::span<const Blocks> addends, const Blocks& out,
+           std::byte*) const override {
+    std::unordered_map<int, memory> arguments{
+        {DNNL_ARG_SRC, memory(in_, processor(), in.data)},
+        {DNNL_ARG_WEIGHTS, layer_.weights_},
+        {DNNL_ARG_BIAS, layer_.biases_},
+        {DNNL_ARG_DST, memory(out_, processor(), out.data)},
+    };
+    for (size_t i = 0; i < addend_arguments_.size(); ++i) {
+      arguments.emplace(addend_arguments_[i], memory(out_, processor(), addends[i].data));
+    }
+    dnnl::stream stream(processor());
+    primitive_.execute(stream, arguments);
+    stream.wait();
+    if (layer_.fused_) return;
+    const Epilogue& epilogue = layer_.epilogue_;
+    if (epilogue.activation.kind != Activation::Kind::none) activate(epilogue.activation, out, out);
+    for (size_t i = 0; i < addends.size(); ++i)
+      add_scaled(epilogue.addends[i].scale, addends[i], out);
   }
-  dnnl::stream stream(processor());
-  primitive_.execute(stream, arguments);
-  stream.wait();
-  if (layer_->fused_) return;
-  const Epilogue& epilogue = layer_->epilogue_;
-  if (epilogue.activation.kind != Activation::Kind::none) activate(epilogue.activation, out, out);
-  for (size_t i = 0; i < addends.size(); ++i)
-    add_scaled(epilogue.addends[i].scale, addends[i], out);
+
+ private:
+  const OneDnnConvolution& layer_;
+  dnnl::convolution_forward primitive_;
+  memory::desc in_, out_;
+  std::vector<int> addend_arguments_;
+};
+
+std::unique_ptr<Convolution::Prepared> OneDnnConvolution::prepare(int height, int width) const {
+  const PostOps steps = post_ops(height, width);
+  return std::make_unique<Primitive>(
+      *this, describe(height, width, weights_.get_desc(), steps.attr), steps.addend_arguments);
 }
 
 }  // namespace upres::cpu
