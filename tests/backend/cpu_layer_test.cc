@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <vector>
 
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/packed_convolution.h"
+#include "pixel/sample.h"
 #include "support/networks.h"
 #include "tensor/tensor.h"
 
@@ -321,6 +323,39 @@ TEST_F(CpuLayer, GivesTheSameBitsOnAnyNumberOfThreads) {
     for (int y = 0; y < size.height; ++y) {
       for (int x = 0; x < size.width; ++x) {
         for (int c = 0; c < 40; ++c) ASSERT_EQ(results[i].at(c, y, x), results[0].at(c, y, x));
+      }
+    }
+  }
+}
+
+TEST(StoreRgb8, GivesTheBytesThatTheLoopsOfPixelGive) {
+  Random random(5);
+  const float odd[] = {0.0f,      -0.0f,      -1e30f,         1e30f, NAN,          INFINITY,
+                       -INFINITY, 0.5f / 255, 0.49999f / 255, 1.0f,  254.5f / 255, 254.499f / 255};
+  for (const Kernels* kernels : runnable_kernels()) {
+    SCOPED_TRACE(kernels->name);
+    constexpr int kPixels = 1000;
+    const int pitch = std::max(kernels->lanes, 3);
+    std::vector<float> pixels(size_t(kPixels) * size_t(pitch));
+    for (size_t i = 0; i < pixels.size(); ++i) {
+      pixels[i] = i % 7 == 0 ? odd[i / 7 % std::size(odd)] : random.uniform(-0.2f, 1.2f);
+    }
+    for (const ptrdiff_t step : {ptrdiff_t(1), ptrdiff_t(3), ptrdiff_t(4)}) {
+      std::vector<uint8_t> planes(size_t(kPixels) * 12 + 12, 77);
+      const auto plane = [&](int c) {  // packed, or one behind the other
+        return planes.data() + (step == 1 ? c * (kPixels + 1) : c);
+      };
+      uint8_t* const to[3] = {plane(0), plane(1), plane(2)};
+      kernels->store_rgb8(pixels.data(), pitch, kPixels, to, step);
+      for (int x = 0; x < kPixels; ++x) {
+        for (int c = 0; c < 3; ++c) {
+          const float value = pixels[size_t(x * pitch + c)];
+          ASSERT_EQ(to[c][x * step], to_sample<uint8_t>(value)) << value;
+        }
+      }
+      EXPECT_EQ(to[2][kPixels * step], 77) << "nothing behind the last pixel";
+      if (step == 4) {
+        EXPECT_EQ(to[2][1], 77) << "nothing between pixels";
       }
     }
   }

@@ -62,7 +62,7 @@ Family onednn_family() {
   }
   const int lanes = onednn_has_avx512() ? 16 : 8;  // the block of its layout
   return {.lanes = lanes,
-          .interleaved = false,
+          .kernels = nullptr,
           .capabilities = {.fused_epilogue = true, .slice_alignment = lanes},
           .pack = [lanes](const Conv2d& conv) {
             return std::make_unique<cpu::OneDnnConvolution>(conv, lanes);
@@ -71,7 +71,7 @@ Family onednn_family() {
 
 Family own_family(const Kernels& kernels) {
   return {.lanes = kernels.lanes,
-          .interleaved = true,
+          .kernels = &kernels,
           .capabilities = {.fused_epilogue = true,
                            .slice_alignment = kernels.lanes,
                            .enlarged_inputs = true,

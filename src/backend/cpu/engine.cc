@@ -66,7 +66,7 @@ class CpuProgram : public HostProgram {
 }  // namespace
 
 CpuEngine::CpuEngine(const Graph& graph, const DeviceOptions& options, const Family& family)
-    : HostEngine(graph, options), lanes_(family.lanes), interleaved_(family.interleaved) {
+    : HostEngine(graph, options), lanes_(family.lanes), kernels_(family.kernels) {
   use_threads(options);
   for (Node& node : graph_.nodes()) {
     auto* conv = std::get_if<Conv2d>(&node.op);
@@ -88,7 +88,7 @@ size_t CpuEngine::storage_bytes(ValueId storage, Size padded, int rows) const {
 
 size_t CpuEngine::band_limit_bytes() const {
   // oneDNN's primitives are made for whole pictures.
-  return interleaved_ ? kBandLimitBytes : HostEngine::band_limit_bytes();
+  return kernels_ ? kBandLimitBytes : HostEngine::band_limit_bytes();
 }
 
 size_t CpuEngine::scratch_bytes() const {
@@ -110,9 +110,9 @@ Blocks CpuEngine::blocks(const HostLayout& layout, size_t band, ValueId id,
                 .lanes = lanes_,
                 .first_row = rows.first,
                 .rows = rows.last - rows.first + 1};
-  result.pixel_stride = interleaved_ ? whole_vectors(value.storage) : lanes_;
+  result.pixel_stride = kernels_ ? whole_vectors(value.storage) : lanes_;
   result.row_stride = size.width * result.pixel_stride;
-  result.group_stride = interleaved_ ? lanes_ : result.rows * result.row_stride;
+  result.group_stride = kernels_ ? lanes_ : result.rows * result.row_stride;
   // Slices begin at whole groups.
   result.data = reinterpret_cast<float*>(arena + layout.arena.offsets[size_t(id)]) +
                 value.channel_offset / lanes_ * result.group_stride;
@@ -122,8 +122,25 @@ Blocks CpuEngine::blocks(const HostLayout& layout, size_t band, ValueId id,
 Activations CpuEngine::activations(const HostLayout& layout, size_t band, ValueId value,
                                    std::byte* arena) const {
   const Blocks b = blocks(layout, band, value, arena);
-  UPRES_ASSERT(interleaved_ || b.groups() == 1, "pictures fit in one vector");
+  UPRES_ASSERT(kernels_ || b.groups() == 1, "pictures fit in one vector");
   return {b.data, int(b.pixel_stride), 1, b.row_stride, b.pixel_stride};
+}
+
+void CpuEngine::store(const Activations& src, const FrameView& dst, const Rect& write,
+                      int first_row, int last_row) const {
+  const ptrdiff_t step = dst.planes[0].step_bytes;
+  const bool fits = kernels_ && dst.type == SampleType::u8 && dst.components == 3 &&
+                    dst.planes[1].step_bytes == step && dst.planes[2].step_bytes == step;
+  if (!fits) return HostEngine::store(src, dst, write, first_row, last_row);
+  for (int y = first_row; y < last_row; ++y) {
+    uint8_t* planes[3];
+    for (size_t c = 0; c < 3; ++c) {
+      const Plane& plane = dst.planes[c];
+      planes[c] =
+          reinterpret_cast<uint8_t*>(plane.data + (write.y + y) * plane.row_bytes + write.x * step);
+    }
+    kernels_->store_rgb8(src.pixel(0, y), src.pixel_stride, write.width, planes, step);
+  }
 }
 
 std::unique_ptr<HostProgram> CpuEngine::prepare(const HostLayout& layout) const {

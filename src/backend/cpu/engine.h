@@ -8,6 +8,7 @@
 
 #include "backend/cpu/blocks.h"
 #include "backend/cpu/convolution.h"
+#include "backend/cpu/kernels.h"
 #include "backend/host.h"
 
 namespace upres::cpu {
@@ -15,8 +16,9 @@ namespace upres::cpu {
 /// What computes the convolutions, and how it wants values.
 struct Family {
   int lanes;  ///< channels of a vector
-  /// A pixel's channels lie side by side; else groups of `lanes` do, every group by itself.
-  bool interleaved;
+  /// The project's own: a pixel's channels lie side by side. Null for oneDNN, where groups of
+  /// `lanes` do, every group by itself.
+  const Kernels* kernels;
   Capabilities capabilities;
   std::function<std::unique_ptr<const Convolution>(const Conv2d&)> pack;
 };
@@ -28,6 +30,8 @@ class CpuEngine : public HostEngine {
   Activations activations(const HostLayout& layout, size_t band, ValueId value,
                           std::byte* arena) const override;
   std::unique_ptr<HostProgram> prepare(const HostLayout& layout) const override;
+  void store(const Activations& src, const FrameView& dst, const Rect& write, int first_row,
+             int last_row) const override;
 
   /// A value as it is during a band.
   Blocks blocks(const HostLayout& layout, size_t band, ValueId id, std::byte* arena) const;
@@ -42,7 +46,7 @@ class CpuEngine : public HostEngine {
   int whole_vectors(ValueId storage) const;
 
   int lanes_;
-  bool interleaved_;
+  const Kernels* kernels_;
   std::vector<std::unique_ptr<const Convolution>> convolutions_;  ///< by node; null for others
 };
 

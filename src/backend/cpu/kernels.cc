@@ -10,6 +10,7 @@
 #include <hwy/highway.h>
 
 #include "backend/cpu/direct_inl.h"
+#include "backend/cpu/samples_inl.h"
 #include "backend/cpu/winograd_inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -36,7 +37,8 @@ inline const Kernels* table() {
                                     .winograd_scratch = winograd_scratch,
                                     .winograd = winograd,
                                     .direct_scratch = direct_scratch,
-                                    .direct = direct};
+                                    .direct = direct,
+                                    .store_rgb8 = store_rgb8};
   return &kKernels;
 }
 

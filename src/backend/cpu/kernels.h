@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The project's own convolutions, compiled for several instruction sets. Values have a pixel's
-// channels side by side (blocks.h). What is here says nothing of threads: callers share the work
-// out.
+// The project's own convolutions, and what else is worth it, compiled for several instruction sets.
+// Values have a pixel's channels side by side (blocks.h). What is here says nothing of threads:
+// callers share the work out.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -77,6 +78,10 @@ struct Kernels {
   /// A range of rows, row 0 being the first that is there; work.weights are
   /// [panels][kernel * kernel * in][width].
   void (*direct)(const ConvolutionWork& work, Range rows, float* scratch);
+  /// `count` pixels of three floats or more, `pixel_stride` apart, into as many samples of each of
+  /// three planes, `step` bytes apart: scaled by 255, rounded half up, clamped, NaN to 0.
+  void (*store_rgb8)(const float* pixels, ptrdiff_t pixel_stride, int count,
+                     uint8_t* const planes[3], ptrdiff_t step);
 };
 
 /// Those that this processor runs, the fastest first; never empty.
