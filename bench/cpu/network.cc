@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // How fast the processor runs a network, beside oneDNN's convolutions in the same run:
 //
-//     bench_cpu [--layers] [-j THREADS] [-n RUNS] MODEL WIDTH HEIGHT
+//     bench_cpu [--layers] [--alone] [-j THREADS] [-n RUNS] MODEL WIDTH HEIGHT
 //
 // Both take turns; a run is from a picture's samples to samples, 8 bits, memory planned before.
 // Medians and the span from the quickest to the slowest; GFLOP/s as the convolutions' definition
 // counts them, so Winograd's filtering exceeds what the processor has. --layers: each kind of layer
-// by itself.
+// by itself; --alone: without oneDNN.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -143,12 +143,15 @@ void print_layers(const Contender& one, Size size) {
 int run(int argc, char** argv) {
   DeviceOptions options;
   bool layers = false;
+  bool alone = false;
   int runs = 7;
   std::vector<std::string> rest;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--layers") {
       layers = true;
+    } else if (argument == "--alone") {
+      alone = true;
     } else if (argument == "-j" && i + 1 < argc) {
       options.threads = std::atoi(argv[++i]);
     } else if (argument == "-n" && i + 1 < argc) {
@@ -158,7 +161,8 @@ int run(int argc, char** argv) {
     }
   }
   if (rest.size() != 3) {
-    fmt::print(stderr, "usage: bench_cpu [--layers] [-j THREADS] [-n RUNS] MODEL WIDTH HEIGHT\n");
+    fmt::print(stderr,
+               "usage: bench_cpu [--layers] [--alone] [-j THREADS] [-n RUNS] MODEL WIDTH HEIGHT\n");
     return 2;
   }
   const Model model = load_model(rest[0]);
@@ -167,7 +171,9 @@ int run(int argc, char** argv) {
   const Frame picture = noise(size);
   Frame result({size.width * graph.scale(), size.height * graph.scale()}, SampleType::u8, 3);
   std::vector<Contender> contenders;
-  for (const char* family : kFamilies) contenders.emplace_back(family, graph, options);
+  for (const char* family : kFamilies) {
+    if (!alone || contenders.empty()) contenders.emplace_back(family, graph, options);
+  }
   for (Contender& one : contenders) {
     time_network(one, picture, result);  // warms up
     one.times = {};

@@ -58,7 +58,8 @@ inline void direct(const ConvolutionWork& work, Range rows, float* scratch) {
         for (int channel = 0; channel < width; channel += kLanes) {
           const Epilogue epilogue(work, panel * kPanel + channel);
           for (int i = 0; i < count; ++i) {
-            epilogue.store(hn::Load(Floats(), sums + i * width + channel), y, x + i);
+            Vector sum[] = {hn::Load(Floats(), sums + i * width + channel)};
+            epilogue.store(sum, y, x + i, 1);
           }
         }
       }

@@ -32,7 +32,8 @@ HWY_INLINE int panel_width(int channels, int panel) {
   return channels - panel * kPanel > kLanes ? kPanel : kLanes;
 }
 
-/// Stores the sums of a vector of outputs that begins at `channel`.
+/// Stores the sums of a vector of outputs that begins at `channel`, some pixels of a row at a time:
+/// what stores do to memory keeps compilers from holding more than the row's pointers in registers.
 class Epilogue {
  public:
   Epilogue(const ConvolutionWork& work, int channel)
@@ -41,17 +42,33 @@ class Epilogue {
         bias_(hn::Load(Floats(), work.biases + channel)),
         slope_(hn::Load(Floats(), work.slopes + channel)) {}
 
-  HWY_INLINE void store(Vector sum, int y, int x) const {
+  /// The first `count` of `sums`, into the pixels from (x, y) on.
+  template <int kMost>
+  HWY_INLINE void store(Vector (&sums)[kMost], int y, int x, int count) const {
     const Floats d;
-    sum = hn::Add(sum, bias_);
-    sum = hn::IfNegativeThenElse(sum, hn::Mul(sum, slope_), sum);
-    if (work_.shuffle > 1) return store_shuffled(sum, y, x);
-    for (int i = 0; i < work_.addend_count; ++i) {
-      const AddendBlocks& addend = work_.addends[i];
-      sum = hn::MulAdd(hn::Set(d, addend.scale),
-                       hn::Load(d, pixel_at(addend.blocks, y, x) + channel_), sum);
+    for (int i = 0; i < kMost; ++i) {
+      const Vector sum = hn::Add(sums[i], bias_);
+      sums[i] = hn::IfNegativeThenElse(sum, hn::Mul(sum, slope_), sum);
     }
-    hn::Store(sum, d, pixel_at(work_.out, y, x) + channel_);
+    if (work_.shuffle > 1) {
+      for (int i = 0; i < kMost; ++i) {
+        if (i < count) store_shuffled(sums[i], y, x + i);
+      }
+      return;
+    }
+    for (int a = 0; a < work_.addend_count; ++a) {
+      const Vector scale = hn::Set(d, work_.addends[a].scale);
+      const float* from = pixel_at(work_.addends[a].blocks, y, x) + channel_;
+      const ptrdiff_t stride = work_.addends[a].blocks.pixel_stride;
+      for (int i = 0; i < kMost; ++i) {
+        if (i < count) sums[i] = hn::MulAdd(scale, hn::Load(d, from + i * stride), sums[i]);
+      }
+    }
+    float* to = pixel_at(work_.out, y, x) + channel_;
+    const ptrdiff_t stride = work_.out.pixel_stride;
+    for (int i = 0; i < kMost; ++i) {
+      if (i < count) hn::Store(sums[i], d, to + i * stride);
+    }
   }
 
  private:

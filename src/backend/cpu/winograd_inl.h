@@ -152,56 +152,63 @@ inline size_t winograd_scratch(int in_channels, const TileGrid& grid) {
 template <int kTile>
 struct Patch {
   static constexpr int kSide = kTile + 2;
-  const float* data;
-  /// Of the patch's rows and columns, in floats from `data`; negative where outside of the picture,
-  /// or of the rows that are there, which are all that is needed: tiles reach beyond.
+  /// Of the patch's rows and columns, in floats from the input's first; negative where outside of
+  /// the picture, or of the rows that are there, which are all that is needed: tiles reach beyond.
   ptrdiff_t rows[kSide];
   ptrdiff_t columns[kSide];
-  bool inside = true;  ///< all of it
+  bool plain = true;  ///< rows and columns that lie side by side, none outside
 
   /// `y`, `x`: its first row and column, in the enlarged picture.
-  Patch(const Blocks& in, int enlarge, int y, int x) : data(in.data) {
+  Patch(const Blocks& in, int enlarge, int y, int x) {
     for (int i = 0; i < kSide; ++i) {
       const bool in_height =
           y + i >= in.first_row * enlarge && y + i < (in.first_row + in.rows) * enlarge;
       const bool in_width = x + i >= 0 && x + i < in.width * enlarge;
       rows[i] = in_height ? ((y + i) / enlarge - in.first_row) * in.row_stride : -1;
       columns[i] = in_width ? (x + i) / enlarge * in.pixel_stride : -1;
-      inside = inside && in_height && in_width;
+      plain = plain && in_height && in_width && enlarge == 1;
     }
   }
 };
 
 /// A patch into points: `to` is its first point's.
-template <int kTile, bool kInside>
-HWY_INLINE void transform_patch(const Patch<kTile>& patch, int channels, float* HWY_RESTRICT to,
+template <int kTile, bool kPlain>
+HWY_INLINE void transform_patch(const Blocks& in, const Patch<kTile>& patch, float* HWY_RESTRICT to,
                                 ptrdiff_t stride) {
   constexpr int kSide = kTile + 2;
   const Floats f;
-  for (int c = 0; c < channels; c += kLanes) {
+  const ptrdiff_t row_stride = in.row_stride;
+  const ptrdiff_t pixel_stride = in.pixel_stride;
+  const int channels = in.channels;
+  const float* corner = in.data + (kPlain ? patch.rows[0] + patch.columns[0] : 0);
+  for (int c = 0; c < channels; c += kLanes, corner += kLanes, to += kLanes) {
     Vector columns[kSide][kSide];
     for (int j = 0; j < kSide; ++j) {
-      const float* column = patch.data + patch.columns[j] + c;
-      Vector in[kSide];
+      Vector pixels[kSide];
       Vector points[kSide];
       for (int i = 0; i < kSide; ++i) {
-        const bool there = kInside || (patch.columns[j] >= 0 && patch.rows[i] >= 0);
-        in[i] = there ? hn::Load(f, column + patch.rows[i]) : hn::Zero(f);
+        if constexpr (kPlain) {
+          pixels[i] = hn::Load(f, corner + i * row_stride + j * pixel_stride);
+        } else {
+          const bool there = patch.columns[j] >= 0 && patch.rows[i] >= 0;
+          pixels[i] = there ? hn::Load(f, corner + patch.rows[i] + patch.columns[j]) : hn::Zero(f);
+        }
       }
-      Transform<kTile>::input(in, points);
+      Transform<kTile>::input(pixels, points);
       for (int i = 0; i < kSide; ++i) columns[i][j] = points[i];
     }
     for (int i = 0; i < kSide; ++i) {
       Vector points[kSide];
       Transform<kTile>::input(columns[i], points);
       for (int j = 0; j < kSide; ++j) {
-        hn::Store(points[j], f, to + (i * kSide + j) * stride + c);
+        hn::Store(points[j], f, to + (i * kSide + j) * stride);
       }
     }
   }
 }
 
-/// One vector of a tile's outputs from its sums at the points.
+/// One vector of a tile's outputs from its sums at the points. `rows`, `columns`: those from (x, y)
+/// on that there are.
 template <int kTile>
 HWY_INLINE void transform_sums(const float* HWY_RESTRICT sums, ptrdiff_t stride,
                                const Epilogue& epilogue, int y, int x, int rows, int columns) {
@@ -215,13 +222,10 @@ HWY_INLINE void transform_sums(const float* HWY_RESTRICT sums, ptrdiff_t stride,
     Transform<kTile>::output(points, out);
     for (int i = 0; i < kTile; ++i) half[i][j] = out[i];
   }
-  for (int i = 0; i < kTile; ++i) {
-    if (i >= rows) break;
+  for (int i = 0; i < kTile && i < rows; ++i) {
     Vector out[kTile];
     Transform<kTile>::output(half[i], out);
-    for (int j = 0; j < kTile; ++j) {
-      if (j < columns) epilogue.store(out[j], y + i, x + j);
-    }
+    epilogue.store(out, y + i, x, columns);
   }
 }
 
@@ -244,10 +248,10 @@ void winograd_tiles(const ConvolutionWork& work, const TileGrid& grid, Range til
       const Patch<kTile> patch(work.in, work.enlarge, row_of(first + t) - 1,
                                column_of(first + t) - 1);
       float* to = points + t * values;
-      if (patch.inside) {
-        transform_patch<kTile, true>(patch, depth, to, in_stride);
+      if (patch.plain) {
+        transform_patch<kTile, true>(work.in, patch, to, in_stride);
       } else {
-        transform_patch<kTile, false>(patch, depth, to, in_stride);
+        transform_patch<kTile, false>(work.in, patch, to, in_stride);
       }
     }
     const float* weights = work.weights;
@@ -258,12 +262,13 @@ void winograd_tiles(const ConvolutionWork& work, const TileGrid& grid, Range til
              sums + point * sum_stride, {values, width}, depth);
       }
       weights += panel_floats(kTile, depth, width);
-      for (int channel = 0; channel < width; channel += kLanes) {
-        const Epilogue epilogue(work, panel * kPanel + channel);
-        for (int t = 0; t < count; ++t) {
-          const int y = row_of(first + t);
-          const int x = column_of(first + t);
-          transform_sums<kTile>(sums + t * width + channel, sum_stride, epilogue, y, x,
+      for (int t = 0; t < count; ++t) {
+        const int y = row_of(first + t);
+        const int x = column_of(first + t);
+        // A tile's two vectors one after the other: they share cache lines.
+        for (int channel = 0; channel < width; channel += kLanes) {
+          transform_sums<kTile>(sums + t * width + channel, sum_stride,
+                                Epilogue(work, panel * kPanel + channel), y, x,
                                 work.first_row() + work.rows() - y, work.columns() - x);
         }
       }
