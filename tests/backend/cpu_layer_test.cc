@@ -328,6 +328,20 @@ TEST_F(CpuLayer, GivesTheSameBitsOnAnyNumberOfThreads) {
   }
 }
 
+TEST(RunnableKernels, BeginWithTheBestThatTheProcessorHas) {
+  const auto& all = runnable_kernels();
+  ASSERT_FALSE(all.empty());
+  for (size_t i = 1; i < all.size(); ++i) EXPECT_LT(all[i]->lanes, all[i - 1]->lanes);
+#if defined(__aarch64__)
+  EXPECT_EQ(all.front()->name, "neon");
+#elif defined(__x86_64__)
+  EXPECT_EQ(all.front()->name, __builtin_cpu_supports("avx512dq") ? "avx512"
+                               : __builtin_cpu_supports("avx2")   ? "avx2"
+                                                                  : all.front()->name);
+  EXPECT_EQ(all.back()->name, "plain");
+#endif
+}
+
 TEST(StoreRgb8, GivesTheBytesThatTheLoopsOfPixelGive) {
   Random random(5);
   const float odd[] = {0.0f,      -0.0f,      -1e30f,         1e30f, NAN,          INFINITY,
