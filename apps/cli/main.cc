@@ -2,7 +2,6 @@
 // The program: parses the command line, runs a command, turns what it throws into one line and an
 // exit code.
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cctype>
 #include <csignal>
@@ -45,16 +44,6 @@ class ShortHelp : public CLI::Formatter {
   }
 };
 
-/// Makes OpenMP's threads sleep while they wait for each other. Left alone they spin, which beside
-/// other busy programs takes the processor from the very thread they wait for. The runtime reads
-/// the setting when it is loaded, before main(), so the program starts itself once more.
-void wait_without_spinning(char** argv) {
-  constexpr const char* kSetting = "OMP_WAIT_POLICY";
-  if (getenv(kSetting)) return;  // the second start, or the user's own choice
-  setenv(kSetting, "passive", 1);
-  execv(program_path().c_str(), argv);  // where that is not possible it comes back: then they spin
-}
-
 [[noreturn]] void fail_usage(const CLI::App& program, const CLI::ParseError& error) {
   std::string what = error.what();
   if (what.starts_with("A ") || what.starts_with("The ")) what[0] = char(std::tolower(what[0]));
@@ -87,7 +76,7 @@ int run(int argc, char** argv, const std::stop_token& stop) {
   }
   for (const Command& command : commands) {
     if (!command.parser->parsed()) continue;
-    if (command.runs_networks) wait_without_spinning(argv);
+    if (command.runs_networks) start_with_patient_threads(argv);
     return command.run(stop);
   }
   UPRES_ASSERT(false, "the parser requires a command");

@@ -22,6 +22,7 @@
 #include "backend/backend.h"
 #include "backend/host.h"
 #include "base/error.h"
+#include "base/system.h"
 #include "compile/compile.h"
 #include "frame/frame.h"
 #include "graph/footprint.h"
@@ -202,6 +203,7 @@ int run(int argc, char** argv) {
 }  // namespace upres
 
 int main(int argc, char** argv) {
+  upres::start_with_patient_threads(argv);  // as the program has them
   try {
     return upres::run(argc, argv);
   } catch (const std::exception& error) {

@@ -2,9 +2,11 @@
 #include "base/system.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <system_error>
@@ -84,6 +86,14 @@ std::string instruction_sets() {
   add(__builtin_cpu_supports("avx512bf16") != 0, "BF16");
 #endif
   return sets;
+}
+
+void start_with_patient_threads(char** argv) {
+  constexpr const char* kPolicy = "OMP_WAIT_POLICY";
+  if (getenv(kPolicy)) return;
+  setenv(kPolicy, "passive", 1);
+  setenv("GOMP_SPINCOUNT", "10000", 0);
+  execv(program_path().c_str(), argv);  // where that is not possible it comes back: then they spin
 }
 
 }  // namespace upres

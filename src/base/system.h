@@ -30,4 +30,11 @@ std::string processor_name();
 /// The processor's vector instructions that kernels are written for: "AVX2 FMA F16C".
 std::string instruction_sets();
 
+/// Makes OpenMP's threads sleep when they have waited for each other for a fraction of a
+/// millisecond. Left alone they spin, which beside other busy programs takes the processor from the
+/// very thread they wait for; put to sleep at once they cost a twentieth of the time of small
+/// layers. The runtime reads the settings when it is loaded, before main(), so the program starts
+/// itself once more; does nothing on that second start, or where the user has set OMP_WAIT_POLICY.
+void start_with_patient_threads(char** argv);
+
 }  // namespace upres
