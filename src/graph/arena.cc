@@ -62,9 +62,11 @@ ArenaPlan plan_arena(const Graph& graph, const std::function<size_t(ValueId)>& b
   for (Block& block : blocks) {
     block.size_bytes = (bytes_of(block.storage) + kAlignment - 1) / kAlignment * kAlignment;
   }
-  // Largest first, each at the lowest free offset: close to optimal for chains with long skips.
-  std::stable_sort(blocks.begin(), blocks.end(),
-                   [](const Block& a, const Block& b) { return a.size_bytes > b.size_bytes; });
+  // Largest first, each at the lowest free offset: close to optimal for chains with long skips. Of
+  // one size the first to live first: that takes no more of them than ever live at once.
+  std::stable_sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) {
+    return a.size_bytes != b.size_bytes ? a.size_bytes > b.size_bytes : a.first < b.first;
+  });
   ArenaPlan plan;
   plan.offsets.resize(graph.values().size());
   std::vector<Block> placed;

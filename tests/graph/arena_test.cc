@@ -18,6 +18,31 @@ TEST(PlanArena, AChainNeedsTwoBuffers) {
   EXPECT_EQ(plan_arena(graph, [](ValueId) { return size_t(1000); }).size_bytes, 2 * 1024u);
 }
 
+TEST(PlanArena, TakesNoMoreStoragesOfOneSizeThanEverLiveAtOnce) {
+  Graph graph;
+  ValueId x = graph.add_input(3);
+  std::vector<ValueId> chain;
+  const auto next = [&](Op op, const std::vector<ValueId>& inputs) {
+    chain.push_back(x = graph.add("node", std::move(op), inputs));
+  };
+  next(Scale{2}, {x});
+  const ValueId first = x;
+  for (int block = 0; block < 4; ++block) {
+    const ValueId begin = x;
+    for (int i = 0; i < 3; ++i) next(Scale{2}, {x});
+    next(Add{}, {x, begin});
+  }
+  next(Add{}, {x, first});
+  graph.set_output(x);
+  // As elide_concat adds them, from the network's end on.
+  for (size_t i = chain.size(); i-- > 0;) {
+    const ValueId storage = graph.add_storage("wide", 3, {1, 1});
+    graph.value(chain[i]).storage = storage;
+  }
+  EXPECT_EQ(plan_arena(graph, [](ValueId) { return size_t(1024); }).size_bytes, 4 * 1024u)
+      << "the first, a block's first, one that is read and one that is written";
+}
+
 TEST(PlanArena, ValuesThatLiveTogetherShareNoBytes) {
   Random random(7);
   const Graph graph = test::rrdbnet(random, 8, 4, 2);
