@@ -186,9 +186,12 @@ int run(int argc, char** argv) {
   fmt::print("{} {}x{}, {} runs\n", model.network.architecture, size.width, size.height, runs);
   for (const Contender& one : contenders) {
     const double ms = one.times.median();
-    fmt::print("  {:<10} {}: median {:.1f} ms ({:.1f} to {:.1f}), {:.0f} GFLOP/s, {:.2f} x {}\n",
-               one.family, one.device->name(), ms, one.times.least(), one.times.most(),
-               flops / ms / 1e6, contenders.back().times.median() / ms, contenders.back().family);
+    fmt::print(
+        "  {:<10} {}: median {:.1f} ms ({:.1f} to {:.1f}), {:.0f} GFLOP/s, {:.2f} x {}, plan {} "
+        "MiB\n",
+        one.family, one.device->name(), ms, one.times.least(), one.times.most(), flops / ms / 1e6,
+        contenders.back().times.median() / ms, contenders.back().family,
+        one.engine->bytes_needed(size) >> 20);
   }
   if (layers) {
     for (Contender& one : contenders) {
