@@ -63,7 +63,7 @@ constexpr Target kTargets[] = {{HWY_AVX3, HWY_CHOOSE_AVX3(table)},
 }  // namespace
 
 const std::vector<const Kernels*>& runnable_kernels() {
-  static const std::vector<const Kernels*> kRunnable = [] {
+  static const std::vector<const Kernels*> runnable = [] {
     std::vector<const Kernels*> found;
     const int64_t supported = HWY_SUPPORTED_TARGETS | HWY_STATIC_TARGET;
     for (const Target& target : kTargets) {
@@ -71,7 +71,7 @@ const std::vector<const Kernels*>& runnable_kernels() {
     }
     return found;
   }();
-  return kRunnable;
+  return runnable;
 }
 
 }  // namespace upres::cpu

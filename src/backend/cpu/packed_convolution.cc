@@ -21,8 +21,8 @@ constexpr int kMostTilesAtOnce = 48;
 /// Of one core's second-level cache.
 long cache_bytes() {
 #ifdef _SC_LEVEL2_CACHE_SIZE
-  static const long kBytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  if (kBytes > 0) return kBytes;
+  static const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (bytes > 0) return bytes;
 #endif
   return kUsualCacheBytes;
 }
