@@ -13,6 +13,7 @@
 #include "base/system.h"
 #include "command.h"
 #include "frame/frame.h"
+#include "media/film_encoder.h"
 #include "media/image_reader.h"
 #include "media/image_writer.h"
 #include "model_folders.h"
@@ -154,6 +155,10 @@ int run(const DoctorOptions& options) {
   line("writes", formats.written);
   line("reads", formats.read);
   if (!formats.missing.empty()) line("not here", formats.missing);
+  line("films by", film_library());
+  std::string encoders;
+  for (const std::string& one : film_encoders()) encoders += (encoders.empty() ? "" : ", ") + one;
+  line("encodes", encoders);
   line("models", models_and_places(model_folders(options.models)));
   line("will use", fmt::format("{}, {}: the first backend of this build that the machine can run",
                                device->name(), name(device->chosen(Precision::automatic))));

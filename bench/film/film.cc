@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the way of a film costs beside the network: decoding, R'G'B', tiles, and back, with an engine
-// that does nothing but repeat pixels. bench/film/run.py compares it with ffmpeg's own scaler.
+// What the way of a film costs beside the network: decoding, R'G'B', tiles, and back, with an
+// engine that does nothing but repeat pixels. bench/film/run.py compares it with ffmpeg's own
+// scaler.
 //
 // usage: bench_film IN OUT|null [ENCODER [KEY=VALUE...]]
 #include <malloc.h>
@@ -35,7 +36,8 @@ class Nearest : public Session {
     for (int y = 0; y < job.read.height; ++y) {
       const auto* from = reinterpret_cast<const uint16_t*>(
           job.src.planes[0].data + (job.read.y + y) * job.src.planes[0].row_bytes);
-      std::byte* row = job.dst.planes[0].data + (job.write.y + kScale * y) * job.dst.planes[0].row_bytes;
+      std::byte* row =
+          job.dst.planes[0].data + (job.write.y + kScale * y) * job.dst.planes[0].row_bytes;
       auto* to = reinterpret_cast<uint16_t*>(row);
       for (int x = 0; x < job.read.width; ++x, from += 3, to += 6) {
         to[0] = to[3] = from[0];
@@ -105,8 +107,9 @@ int run(int argc, char** argv) {
   }
   const Size size = reader.info().format.size;
   options.pixel_format = reader.info().pixel_format;
-  const FilmEncoding encoding = plan_encoding(reader.info(), {size.width * kScale, size.height * kScale},
-                                              target.container, options, processor_count());
+  const FilmEncoding encoding =
+      plan_encoding(reader.info(), {size.width * kScale, size.height * kScale}, target.container,
+                    options, processor_count());
   const NearestDevice device;
   const Graph graph = nearest_graph();
   const NearestEngine engine;
@@ -130,8 +133,9 @@ int run(int argc, char** argv) {
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   const double n = double(count.frames);
-  std::printf("%.1f frames/s; decode %.2f, network %.2f, encode %.2f ms a frame\n", n / took.count(),
-              1e3 * count.decode_s / n, 1e3 * count.network_s / n, 1e3 * count.encode_s / n);
+  std::printf("%.1f frames/s; decode %.2f, network %.2f, encode %.2f ms a frame\n",
+              n / took.count(), 1e3 * count.decode_s / n, 1e3 * count.network_s / n,
+              1e3 * count.encode_s / n);
   return 0;
 }
 

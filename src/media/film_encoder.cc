@@ -331,6 +331,14 @@ std::vector<std::string> film_encoders() {
   return found;
 }
 
+std::string film_library() {
+  const auto version = [](unsigned number) {
+    return fmt::format("{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
+  };
+  return fmt::format("libavformat {}, libavcodec {}", version(avformat_version()),
+                     version(avcodec_version()));
+}
+
 struct FilmEncoder::Lav {
   Av<AVCodecContext> context;
   Av<AVCodecParameters> parameters;

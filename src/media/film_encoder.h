@@ -52,6 +52,9 @@ FilmEncoding plan_encoding(const FilmInfo& source, Size size, const std::string&
 /// The encoders of pictures that this libav has, of those that upres is made for.
 std::vector<std::string> film_encoders();
 
+/// What reads and writes films: "libavformat 59.27.100, libavcodec 59.37.100".
+std::string film_library();
+
 /// An encoded picture. Times are in the encoding's time base.
 struct FilmPacket {
   std::shared_ptr<AVPacket> av;

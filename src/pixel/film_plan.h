@@ -30,9 +30,9 @@ struct ChromaTaps {
 ///     y = luma_scale * (Y - luma_zero)    u, v = chroma_scale * (U, V - chroma_zero)
 ///     red = y + red_v * v    green = y + green_u * u + green_v * v    blue = y + blue_u * u
 ///
-/// and back: Y = luma_zero + to_y . (red, green, blue), U, V = chroma_zero + to_u, to_v . the same. Of
-/// RGB and gray `luma_*` are for all components. Results are rounded half up, then clamped to what the
-/// depth holds.
+/// and back: Y = luma_zero + to_y . (red, green, blue), U, V = chroma_zero + to_u, to_v . the same.
+/// Of RGB and gray `luma_*` are for all components. Results are rounded half up, then clamped to
+/// what the depth holds.
 struct FilmPlan {
   explicit FilmPlan(const FilmFormat& format);
 
