@@ -207,15 +207,14 @@ class VideoRun {
     return size;
   }
 
-  FilmEncoding plan(const FilmReader& reader, int scale) {
+  FilmEncoding plan(const FilmReader& reader, const FilmEncodeOptions& encode, int scale) {
     FilmInfo film = reader.info();
     const Size size = result_size(film, scale);
     if (options_.upscale.size.rule == OutputSize::Rule::exact && film.pixel_aspect.num > 0) {
       film.pixel_aspect = kept_aspect(film, size);
     }
     if (options_.rate.num > 0) film.frame_rate = options_.rate;
-    FilmEncoding encoding =
-        plan_encoding(film, size, target_.container, options_.encode, encoder_threads());
+    FilmEncoding encoding = plan_encoding(film, size, target_.container, encode, encoder_threads());
     const Size made = encoding.format.size;
     if (made != size) {
       report_.notice(
@@ -229,6 +228,26 @@ class VideoRun {
           film.format.matrix == FilmMatrix::bt709 ? 709 : 601, film.format.size.height));
     }
     return encoding;
+  }
+
+  /// A plan whose encoder opens: where a GPU has none that was asked for, the processor's takes its
+  /// place. What is asked for in the words of the GPU's encoder is then left out.
+  FilmEncoding plan_that_opens(const FilmReader& reader, int scale) {
+    const std::string other = encoder_without_gpu(options_.encode.codec);
+    if (other.empty()) return plan(reader, options_.encode, scale);
+    try {
+      FilmEncoding encoding = plan(reader, options_.encode, scale);
+      const FilmEncoder opens(encoding, reader.first());
+      return encoding;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::output && error.code() != ErrorCode::usage) throw;
+      report_.notice(fmt::format("{} encodes on the processor instead: {}", other, error.what()));
+    }
+    FilmEncodeOptions encode = options_.encode;
+    encode.codec = other;
+    encode.preset.clear();
+    encode.options.clear();
+    return plan(reader, encode, scale);
   }
 
   /// Pixels that show the film in its proportions, whatever the result's.
@@ -286,7 +305,7 @@ class VideoRun {
     UpscaleOptions native = options_.upscale;
     native.size = {};
     const int scale = network.upscaler.result_info(picture, native).size.width / picture.size.width;
-    const FilmEncoding encoding = plan(reader, scale);
+    const FilmEncoding encoding = plan_that_opens(reader, scale);
     for (const std::string& sentence : encoding.notices) report_.notice(sentence);
     for (const std::string& sentence : FilmMuxer::losses(target_, reader, encoding)) {
       report_.notice(sentence);

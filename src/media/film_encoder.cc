@@ -331,6 +331,13 @@ std::vector<std::string> film_encoders() {
   return found;
 }
 
+std::string encoder_without_gpu(const std::string& codec) {
+  if (codec == "h264_nvenc") return "libx264";
+  if (codec == "hevc_nvenc") return "libx265";
+  if (codec == "av1_nvenc") return "libsvtav1";
+  return "";
+}
+
 std::string film_library() {
   const auto version = [](unsigned number) {
     return fmt::format("{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);

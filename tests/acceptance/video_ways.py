@@ -235,6 +235,18 @@ def streams(checks, folder, model):
                  done.stderr.strip())
 
 
+def encoders(checks, folder, model):
+    """Where there is no GPU that encodes, the processor does. A machine that has one shows the other
+    side, which is not looked into here."""
+    film = folder / "part.mp4"
+    for asked, codec in (("h264_nvenc", "h264"), ("hevc_nvenc", "hevc")):
+        made = folder / f"{asked}.mp4"
+        done = upscale_film(film, made, "-n", model, "-c", asked, "--preset", "p4", "--crf", "25")
+        told = "encodes on the processor instead" in done.stderr
+        checks.check(Film(made).video["codec_name"] == codec and (told or os.path.exists("/dev/nvidia0")),
+                     f"-c {asked} without such a GPU is told", done.stderr.strip()[-150:])
+
+
 def wrong_things(checks, folder, model):
     film = folder / "streams.mkv"
     empty, text, cut = folder / "empty.mp4", folder / "text.mp4", folder / "cut_off.mkv"
@@ -302,7 +314,7 @@ def main():
     with workspace() as folder:
         model = folder / "nearest.safetensors"
         for test in (pipes, sequences, animations, parts_and_rates, interlaced, duplicates, streams,
-                     wrong_things):
+                     encoders, wrong_things):
             if not wanted or test.__name__ in wanted:
                 write_nearest(model, 1 if test == interlaced else 2)
                 test(checks, folder, model)
