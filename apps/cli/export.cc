@@ -11,6 +11,7 @@
 #include "blend.h"
 #include "command.h"
 #include "graph/footprint.h"
+#include "habits.h"
 #include "model/model.h"
 #include "model/registry.h"
 #include "model_folders.h"
@@ -26,6 +27,7 @@ struct ExportOptions {
   std::string model;
   std::optional<fs::path> models;
   BlendChoice blend;
+  Habits habits;
   fs::path output;
   bool overwrite = false;
   OnnxOptions onnx = {.size = std::nullopt, .batch = 1};
@@ -78,8 +80,8 @@ int run(ExportOptions& options) {
   const ModelFolders folders = model_folders(options.models);
   const fs::path path = find_model(options.model, folders);
   const auto other = other_model(options.blend, path, folders);
-  const Model model =
-      other ? load_blended_model(path, other->model, other->weight) : load_model(path);
+  Model model = other ? load_blended_model(path, other->model, other->weight) : load_model(path);
+  model.network.graph = translated(model.network.graph, options.habits);
   check_size(options.onnx, model.network.graph);
   options.onnx.metadata = metadata(model, path, other);
   const std::string bytes = write_onnx(model.network.graph, options.onnx);
@@ -136,6 +138,7 @@ Command add_export_command(CLI::App& program) {
       ->check(CLI::Range(kOldestOnnxOpset, kNewestOnnxOpset));
   add_models_option(*parser, options->models);
   add_blend_options(*parser, options->blend);
+  add_habit_options(*parser, options->habits);
   return {parser, [options](const std::stop_token&) { return run(*options); }};
 }
 

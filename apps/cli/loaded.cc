@@ -11,8 +11,9 @@ LoadedModel load_wanted_model(const NetworkOptions& options) {
   const ModelFolders folders = model_folders(options.models);
   const std::filesystem::path path = find_model(options.model, folders);
   const auto other = other_model(options.blend, path, folders);
-  return {path, other,
-          other ? load_blended_model(path, other->model, other->weight) : load_model(path)};
+  Model model = other ? load_blended_model(path, other->model, other->weight) : load_model(path);
+  model.network.graph = translated(model.network.graph, options.habits);
+  return {path, other, std::move(model)};
 }
 
 LoadedNetwork::LoadedNetwork(const Device& device, const LoadedModel& model,

@@ -74,6 +74,7 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
       ->group("Model");
   add_models_option(command, options.models);
   add_blend_options(command, options.blend);
+  add_habit_options(command, options.habits);
   command
       .add_flag("-x,--tta", options.upscale.eight_ways,
                 "Average the results in eight orientations; takes eight times as long")

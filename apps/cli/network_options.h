@@ -9,6 +9,7 @@
 
 #include "blend.h"
 #include "device.h"
+#include "habits.h"
 #include "progress.h"
 #include "upscale/upscaler.h"
 
@@ -20,6 +21,7 @@ struct NetworkOptions {
   std::string model = "upres-general-x4";
   std::optional<std::filesystem::path> models;
   BlendChoice blend;
+  Habits habits;
   DeviceChoice device;
   Verbosity verbosity = Verbosity::normal;
   bool json = false;
@@ -40,7 +42,7 @@ CLI::Option* add(CLI::App& command, const char* names, const char* value_name, c
 /// command line is parsed.
 void add_size_options(CLI::App& command, UpscaleOptions& options);
 
-/// Adds -n, -m, --blend, --denoise, -x, -t, --overlap, --max-memory and those of the device.
+/// Adds -n, -m, --blend, --denoise, --input-range, --channel-order, -x, -t, --overlap, --max-memory and those of the device.
 void add_network_options(CLI::App& command, NetworkOptions& options);
 
 /// Adds -v, --quiet and --json.

@@ -14,6 +14,7 @@
 #include "compile/compile.h"
 #include "device.h"
 #include "graph/footprint.h"
+#include "habits.h"
 #include "media/image_reader.h"
 #include "model/model.h"
 #include "model_folders.h"
@@ -39,6 +40,7 @@ struct VerifyOptions {
   std::optional<fs::path> picture;
   std::optional<Size> size;
   std::optional<fs::path> models;
+  Habits habits;
   DeviceChoice device;
   bool json = false;
 };
@@ -133,7 +135,7 @@ int run(const VerifyOptions& options, const std::stop_token& stop) {
   const auto device = open_device(options.device);
   const fs::path path = find_model(options.model, model_folders(options.models));
   const Model model = load_model(path);
-  const Graph& graph = model.network.graph;
+  const Graph graph = translated(model.network.graph, options.habits);
   const bool costly = flops_per_pixel(graph) > kCostlyFlopsPerPixel;
   const Size size = options.size.value_or(costly ? kSizeOfCostly : kSize);
   const Frame picture =
@@ -181,6 +183,7 @@ Command add_verify_command(CLI::App& program) {
           "The picture's middle, so large (default: 128x96, or 64x48 for large networks)")
       ->option_text("WxH");
   add_models_option(*parser, options->models);
+  add_habit_options(*parser, options->habits);
   add_device_options(*parser, options->device);
   parser->add_flag("--json", options->json, "Print JSON");
   return {.parser = parser,

@@ -279,6 +279,8 @@ class VideoRun {
                                                       network.blend.blend->weight)
                                         : ""},
         {"--denoise", network.blend.denoise ? fmt::format("{}", *network.blend.denoise) : ""},
+        {"--input-range", fmt::format("{}..{}", network.habits.low, network.habits.high)},
+        {"--channel-order", network.habits.blue_first ? "bgr" : "rgb"},
         {"--backend", device.name()},
         {"--precision", std::string(name(device.chosen(network.device.precision)))},
         {"--tile", tile ? fmt::format("{}", *tile) : "auto"},

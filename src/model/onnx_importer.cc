@@ -220,6 +220,13 @@ class Import {
     return *found;
   }
 
+  /// A constant of one element.
+  double number_input(const NodeProto& node, int index, std::string_view what) const {
+    const OnnxConstant& found = constant_input(node, index, what);
+    if (found.count() != 1) refuse(node, fmt::format("has {} of {} numbers", what, found.count()));
+    return found.at(0);
+  }
+
   const Known& known_input(const NodeProto& node, int index) const {
     if (!has_input(node, index)) refuse(node, "lacks an input");
     const auto found = known_.find(node.input(index));
@@ -574,7 +581,7 @@ class Import {
   Results clip(const NodeProto& node) {
     const ValueId from = input(node, 0);
     const auto limit = [&](int index, std::string_view name, float open) {
-      return has_input(node, index) ? float(constant_input(node, index, "limits").at(0))
+      return has_input(node, index) ? float(number_input(node, index, "limits"))
                                     : real_of(node, name, open);
     };
     const float low = limit(1, "min", std::numeric_limits<float>::lowest());
@@ -782,8 +789,8 @@ class Import {
     const bool some = std::any_of(pads.begin(), pads.end(), [](int64_t pad) { return pad != 0; });
     if (!some) return {picture};
     const std::string mode = text_of(node, "mode", "constant");
-    const double value = has_input(node, 2) ? constant_input(node, 2, "values").at(0)
-                                            : double(real_of(node, "value", 0));
+    const double value =
+        has_input(node, 2) ? number_input(node, 2, "values") : double(real_of(node, "value", 0));
     constexpr size_t kNumbers = 8;  // before and after, of each dimension
     if (mode != "constant" || value != 0 || has_input(node, 3) || pads.size() != kNumbers) {
       refuse(node, fmt::format("pads with {}, upres runs zeros before a convolution",

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from common import DATA, ROOT, Checks, need_data, upres, workspace
-from onnx_graphs import GRAPHS, OTHERS
+from onnx_graphs import GRAPHS, ODD_HABITS, OTHERS, USUAL_HABITS
 from pfm_file import read_pfm, write_pfm
 from pypi import need_packages
 
@@ -141,10 +141,26 @@ def check_graphs(checks, folder):
         checks.check(told, f"{graph.name} is refused", done.stderr.strip().split(": ", 2)[-1])
 
 
+def check_habits(checks, folder):
+    """A network that wants blue, green, red from 0 to 255 is told so."""
+    path = ODD_HABITS.save(folder)
+    usual = USUAL_HABITS.save(folder, "usual.onnx")
+    source = picture()
+    wanted, _ = by_upres(usual, source, folder, "-b", "reference")
+    options = ("--input-range", "0..255", "--channel-order", "bgr")
+    made, said = by_upres(path, source, folder, "-b", "cpu", *options)
+    check_near(checks, made, wanted, MOST, f"--input-range and --channel-order{said}")
+    done = upres("export", path, "-o", folder / "plain.onnx", *options)
+    if checks.check(done.returncode == 0, "such a network is exported", done.stderr):
+        check_near(checks, by_onnx_runtime(folder / "plain.onnx", source), wanted, MOST,
+                   "for red, green, blue from 0 to 1")
+
+
 def main():
     checks = Checks()
     with workspace() as folder:
         check_graphs(checks, folder)
+        check_habits(checks, folder)
         check_options(checks, folder)
         need_data(60, WEIGHTS)
         check_mixed(checks, folder)

@@ -21,7 +21,7 @@ class Graph:
     external: str = ""          # constants lie in this file
     refusal: str = ""
 
-    def save(self, folder):
+    def save(self, folder, file="graph.onnx"):
         import onnx
         from onnx import TensorProto, helper, numpy_helper
         nodes = [helper.make_node(kind, inputs, outputs, name=f"n{i}", **attributes)
@@ -44,7 +44,7 @@ class Graph:
         model = helper.make_model(graph, opset_imports=[
             helper.make_opsetid(d, self.opset if d == "" else 1) for d in sorted(domains)])
         model.ir_version = 3 if self.as_inputs else 8
-        path = folder / "graph.onnx"
+        path = folder / file
         path.unlink(missing_ok=True)
         if self.external:
             (folder / self.external).unlink(missing_ok=True)
@@ -315,3 +315,16 @@ OTHERS = [
     refused("biases of another number", [("Conv", ["input", "w", "b"], ["output"], SAME)],
             "biases that do not fit", {"w": weights(3, 3, 3, 3), "b": random(4)}),
 ]
+
+# The same network, as most are, and for blue, green, red of 0 to 255.
+HABITS_LAYERS = layer("a", 6, 3, 3, 3) | layer("b", 3, 6, 3, 3)
+USUAL_HABITS = Graph("usual habits",
+                     [("Mul", ["input", "255"], ["i255"], {}),
+                      ("Gather", ["i255", "turned"], ["bgr"], {"axis": 1}),
+                      conv("bgr", "x", "a", **SAME), ("Relu", ["x"], ["r"], {}),
+                      conv("r", "y", "b", **SAME),
+                      ("Gather", ["y", "turned"], ["rgb"], {"axis": 1}),
+                      ("Div", ["rgb", "255"], ["output"], {})],
+                     HABITS_LAYERS | {"255": np.array(255, np.float32), "turned": integers(2, 1, 0)})
+ODD_HABITS = Graph("odd habits", [conv("input", "x", "a", **SAME), ("Relu", ["x"], ["r"], {}),
+                                  conv("r", "output", "b", **SAME)], HABITS_LAYERS)
