@@ -63,7 +63,7 @@ if [ -x "$nvcc" ]; then  # the runtime is part of upres: from a toolkit, or from
 fi
 
 tar -C "$(dirname "$folder")" --sort=name --owner=0 --group=0 --numeric-owner \
-  -c "$(basename "$folder")" | xz -T0 -6 >"$folder.tar.xz"
+  -c "$(basename "$folder")" | xz -T0 --x86 --lzma2=preset=6,dict=64MiB >"$folder.tar.xz"
 bytes=$(stat -c %s "$folder.tar.xz")
 du -sm "$folder" | awk -v packed="$bytes" -v name="$folder" \
   '{ printf "%s: %d MiB, %.1f MiB packed in %s.tar.xz\n", name, $1, packed / 1048576, name }'
