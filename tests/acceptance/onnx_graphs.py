@@ -26,10 +26,8 @@ class Graph:
         from onnx import TensorProto, helper, numpy_helper
         nodes = [helper.make_node(kind, inputs, outputs, name=f"n{i}", **attributes)
                  for i, (kind, inputs, outputs, attributes) in enumerate(self.nodes)]
-        tensors = [value if isinstance(value, TensorProto) else numpy_helper.from_array(value, name)
+        tensors = [value(name) if callable(value) else numpy_helper.from_array(value, name)
                    for name, value in self.constants.items()]
-        for name, tensor in zip(self.constants, tensors):
-            tensor.name = name
         picture = [1, 3, "height", "width"]
         inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, picture)
                   for name in self.inputs]
@@ -61,6 +59,15 @@ def random(*shape):
 
 def weights(outputs, inputs, *kernel):
     return random(outputs, inputs, *kernel) * np.float32(2 / np.sqrt(inputs * np.prod(kernel)))
+
+
+def bfloat16(values):
+    """Makes the tensor of these values when ONNX is there."""
+    def tensor(name):
+        from onnx import TensorProto, helper
+        bits = (values.view(np.uint32) >> 16).astype(np.uint16)
+        return helper.make_tensor(name, TensorProto.BFLOAT16, values.shape, bits.tobytes(), raw=True)
+    return tensor
 
 
 def integers(*values):
@@ -273,6 +280,13 @@ GRAPHS = [
     on_channels("Identity, Cast and Dropout", [("Identity", ["x"], ["i"], {}),
                                                ("Cast", ["i"], ["c"], {"to": 1}),
                                                ("Dropout", ["c"], ["y"], {})]),
+    on_channels("weights of float16 and bfloat16",
+                [("Cast", ["s"], ["s32"], {"to": 1}), ("PRelu", ["x", "s32"], ["p"], {}),
+                 ("Cast", ["t"], ["t32"], {"to": 1}), ("PRelu", ["p", "t32"], ["y"], {})],
+                {"s": random(6, 1, 1).astype(np.float16), "t": bfloat16(random(6, 1, 1))}),
+    on_channels("weights of float64",
+                [("Cast", ["s"], ["s32"], {"to": 1}), ("PRelu", ["x", "s32"], ["y"], {})],
+                {"s": random(6, 1, 1).astype(np.float64)}),
     on_channels("constants as nodes", [("PRelu", ["x", "s"], ["y"], {})], {"s": random(6, 1, 1)},
                 as_nodes=True),
     on_channels("constants as inputs", [("PRelu", ["x", "s"], ["y"], {})], {"s": random(6, 1, 1)},
