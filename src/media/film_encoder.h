@@ -52,8 +52,8 @@ FilmEncoding plan_encoding(const FilmInfo& source, Size size, const std::string&
 /// The encoders of pictures that this libav has, of those that upres is made for.
 std::vector<std::string> film_encoders();
 
-/// The encoder on the processor that makes what one on a GPU does ("hevc_nvenc": "libx265"); empty for
-/// all others.
+/// The encoder on the processor that makes what one on a GPU does ("hevc_nvenc": "libx265"); empty
+/// for all others.
 std::string encoder_without_gpu(const std::string& codec);
 
 /// What reads and writes films: "libavformat 59.27.100, libavcodec 59.37.100".

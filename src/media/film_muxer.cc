@@ -232,8 +232,8 @@ FilmMuxer::FilmMuxer(const FilmTarget& target, const FilmReader& source,
   if (target.path == "-") {
     url = "pipe:1";
   } else if (!is_sequence(target.path)) {
-    output_->file.emplace(target.path, target.existing);
-    url = fmt::format("file:/proc/self/fd/{}", output_->file->descriptor());
+    const AtomicFile& file = output_->file.emplace(target.path, target.existing);
+    url = fmt::format("file:/proc/self/fd/{}", file.descriptor());
   }
   AVFormatContext* made = nullptr;
   if (avformat_alloc_output_context2(&made, &muxer, nullptr, url.c_str()) < 0) {
@@ -443,14 +443,13 @@ void join_streams(FilmMuxer& muxer, FilmReader& others, Fraction video_time_base
   Av<AVPacket> other = new_av_packet();
   bool has_other = others.read_other(*other);
   std::optional<FilmPacket> video = next_video();
+  const auto is_before_other = [&](const FilmPacket& picture) {
+    const AVRational base = others.av().format->streams[other->stream_index]->time_base;
+    const int64_t time = other->dts != AV_NOPTS_VALUE ? other->dts : other->pts;
+    return av_compare_ts(picture.dts, rational(video_time_base), time, base) <= 0;
+  };
   while (video || has_other) {
-    bool video_first = video.has_value();
-    if (video && has_other) {
-      const AVRational base = others.av().format->streams[other->stream_index]->time_base;
-      const int64_t time = other->dts != AV_NOPTS_VALUE ? other->dts : other->pts;
-      video_first = av_compare_ts(video->dts, rational(video_time_base), time, base) <= 0;
-    }
-    if (video_first) {
+    if (video && (!has_other || is_before_other(*video))) {
       muxer.write_video(*video);
       video = next_video();
     } else {

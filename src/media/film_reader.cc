@@ -250,6 +250,11 @@ void FilmReader::learn(const AVFrame& first) {
   info_.frames = count_frames(stream, info_.duration_s, info_.frame_rate.value());
 }
 
+const FilmFrame& FilmReader::first() const {
+  UPRES_ASSERT(first_.has_value(), "the first frame is asked for before it is read");
+  return *first_;
+}
+
 FilmDamage FilmReader::damage() const {
   FilmDamage damage = damage_;
   if (av_complaints() > complaints_before_) damage.complaint = last_av_complaint();

@@ -49,7 +49,7 @@ class FilmReader {
 
   const FilmInfo& info() const { return info_; }
   /// The film's first frame, which read() gives, too. Only before read().
-  const FilmFrame& first() const { return *first_; }
+  const FilmFrame& first() const;
   /// The next frame in the order of time; none at the end. Times rise from frame to frame.
   std::optional<FilmFrame> read();
 

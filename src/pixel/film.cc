@@ -358,7 +358,7 @@ void picture_from_film(const FilmPlan& plan, const FilmView& src, Frame& dst, in
     pack_channel(line.data(), words(dst, y) + channels - 1, channels, width);
   };
   ChromaRows chroma(plan, src);
-  std::vector<uint16_t> rgb(format.kind == Kind::yuv && format.alpha ? size_t(3 * width) : 0);
+  std::vector<uint16_t> rgb(format.kind == Kind::yuv && format.alpha ? 3 * size_t(width) : 0);
   for (int y = first_row; y < last_row; ++y) {
     if (format.alpha) load_alpha(y);
     if (format.kind != Kind::yuv) {
@@ -394,7 +394,7 @@ void film_from_picture(const FilmPlan& plan, const Frame& src, const FilmView& d
   Line luma(size_t(width) + 2 * kMargin);
   Line u(luma.size());
   Line v(luma.size());
-  std::vector<uint16_t> rgb(channels == 3 ? 0 : size_t(3 * width));
+  std::vector<uint16_t> rgb(channels == 3 ? 0 : 3 * size_t(width));
   /// A row as packed RGB, whatever the picture has.
   const auto packed = [&](int y) -> const uint16_t* {
     const uint16_t* row = words(src, y);

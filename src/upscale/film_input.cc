@@ -67,19 +67,20 @@ std::optional<FilmFrame> FilmInput::next_whole() {
   if (!present_) return std::nullopt;
   if (!ended_) following_ = reader_.read();
   if (!following_) ended_ = true;
-  const bool wanted = options_.deinterlace == Deinterlace::on || present_->interlaced;
-  if (!wanted) return present_;
+  const FilmFrame& present = *present_;
+  if (options_.deinterlace != Deinterlace::on && !present.interlaced) return present_;
   has_deinterlaced_ = true;
-  FilmFrame made = frame_like(*present_);
+  FilmFrame made = frame_like(present);
   made.interlaced = false;
-  const auto same = [&](const std::optional<FilmFrame>& other) {
-    return other && other->view.format == present_->view.format;
+  const auto neighbour = [&](const std::optional<FilmFrame>& other) {
+    return other && other->view.format == present.view.format ? other->view : present.view;
   };
-  const FrameNeighbours frames{.previous = same(previous_) ? previous_->view : present_->view,
-                               .present = present_->view,
-                               .next = same(following_) ? following_->view : present_->view,
-                               .is_first = !same(previous_)};
-  deinterlace(frames, !present_->interlaced || present_->top_field_first, made.view);
+  const bool is_first = !previous_ || previous_->view.format != present.view.format;
+  const FrameNeighbours frames{.previous = neighbour(previous_),
+                               .present = present.view,
+                               .next = neighbour(following_),
+                               .is_first = is_first};
+  deinterlace(frames, !present.interlaced || present.top_field_first, made.view);
   return made;
 }
 

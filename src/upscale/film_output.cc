@@ -24,7 +24,7 @@ int64_t SegmentedOutput::segment_of(int64_t pts) const {
 FilmFrame SegmentedOutput::frame(const FilmFrame& source) {
   const int64_t segment = segment_of(source.pts);
   if (encoder_ && segment != segment_) end_segment();
-  if (!encoder_) encoder_.emplace(encoding_, source);
+  if (!encoder_) encoder_ = std::make_unique<FilmEncoder>(encoding_, source);
   segment_ = segment;
   return encoder_->frame(source);
 }
@@ -70,7 +70,9 @@ void JoinedSegments::read_segment() {
   read_.clear();
   given_ = 0;
   const int64_t end = journal_.segments()[segment_++].end_bytes;
-  while (packets_.position() < end) read_.push_back(*packets_.next());
+  while (packets_.position() < end) {
+    if (auto packet = packets_.next()) read_.push_back(std::move(*packet));
+  }
   std::vector<int64_t> times = last_;
   for (const FilmPacket& packet : read_) times.push_back(packet.pts);
   std::sort(times.begin() + std::ptrdiff_t(last_.size()), times.end());

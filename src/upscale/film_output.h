@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -40,7 +41,7 @@ class SegmentedOutput : public FilmSink {
   double length_;  ///< in units of the time base
   int64_t start_;
   PacketFileWriter packets_;
-  std::optional<FilmEncoder> encoder_;
+  std::unique_ptr<FilmEncoder> encoder_;  ///< of the present segment
   int64_t segment_ = 0;
   std::vector<int64_t> shown_;    ///< times of the segment's frames, in order
   std::vector<int64_t> decoded_;  ///< times of its packets, in theirs

@@ -141,7 +141,7 @@ class Run {
   /// The source's thread: frames become pictures.
   void read() {
     std::shared_ptr<Item> last;
-    std::optional<FilmPlan> plan;
+    std::unique_ptr<FilmPlan> plan;
     while (!failed_) {
       check_stop();
       auto item = std::make_shared<Item>();
@@ -157,7 +157,7 @@ class Run {
         if (item->duplicate) {
           item->result = last->result;
         } else {
-          if (!plan || plan->format != view.format) plan.emplace(view.format);
+          if (!plan || plan->format != view.format) plan = std::make_unique<FilmPlan>(view.format);
           item->picture = Frame(picture_of(view.format));
           picture_from_film(*plan, view, item->picture, 0, view.format.size.height);
           item->result = item->made.get_future().share();
@@ -182,7 +182,11 @@ class Run {
       events.planned = events_.planned;
     }
     while (auto item = to_run_.take()) {
-      if (options_.pause) options_.pause->wait(stop_);
+      if (options_.pause) {
+        options_.pause->wait(stop_, [&] {
+          if (tells) tell();
+        });
+      }
       check_stop();
       try {
         const Busy busy(seconds);
@@ -276,8 +280,9 @@ void PauseButton::toggle() {
   paused_ = !paused_;
 }
 
-void PauseButton::wait(const std::stop_token& stop) const {
+void PauseButton::wait(const std::stop_token& stop, const std::function<void()>& meanwhile) const {
   while (paused_ && !stop.stop_requested()) {
+    meanwhile();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }

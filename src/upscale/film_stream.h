@@ -56,8 +56,8 @@ struct FilmEvents {
 class PauseButton {
  public:
   void toggle();
-  /// Returns when not paused, or when the stop is requested.
-  void wait(const std::stop_token& stop) const;
+  /// Returns when not paused, or when the stop is requested; calls `meanwhile` until then.
+  void wait(const std::stop_token& stop, const std::function<void()>& meanwhile) const;
   bool is_paused() const { return paused_; }
 
  private:
