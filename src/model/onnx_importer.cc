@@ -605,6 +605,7 @@ class Import {
     const int64_t axis = integer_of(node, "axis", 1);
     if (axis != 1 && axis != -3)
       refuse(node, "joins pictures along another dimension than channels");
+    if (node.input_size() == 0) refuse(node, "lacks an input");
     std::vector<ValueId> inputs;
     for (int i = 0; i < node.input_size(); ++i) inputs.push_back(input(node, i));
     return {Picture{inputs.size() == 1 ? inputs[0] : add(node, Concat{}, inputs)}};

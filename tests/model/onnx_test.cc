@@ -170,6 +170,14 @@ TEST(Onnx, NodesAreRefusedByName) {
   model.mutable_graph()->mutable_node(0)->set_input(0, "nothing");
   EXPECT_NE(refusal_of(model).find("reads nothing, which no node before it makes"),
             std::string::npos);
+  for (const char* type : {"Concat", "Relu", "Conv", "Split"}) {
+    model = one_node(type);
+    model.mutable_graph()->mutable_node(0)->clear_input();
+    EXPECT_NE(refusal_of(model).find("lacks an input"), std::string::npos) << type;
+  }
+  model = one_node("Relu");
+  model.mutable_graph()->mutable_node(0)->clear_output();
+  EXPECT_NE(refusal_of(model).find("makes nothing"), std::string::npos);
   model = one_node("Relu");
   *model.mutable_graph()->add_node() = model.graph().node(0);
   EXPECT_NE(refusal_of(model).find("makes output again"), std::string::npos);
