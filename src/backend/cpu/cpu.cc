@@ -5,15 +5,19 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <dnnl.hpp>
 #include <string_view>
 
 #include "backend/cpu/engine.h"
 #include "backend/cpu/kernels.h"
-#include "backend/cpu/onednn.h"
 #include "backend/cpu/packed_convolution.h"
 #include "base/error.h"
 #include "base/system.h"
+
+#ifdef UPRES_WITH_ONEDNN
+#include <dnnl.hpp>
+
+#include "backend/cpu/onednn.h"
+#endif
 
 namespace upres {
 namespace {
@@ -30,13 +34,6 @@ std::string_view environment(const char* name) {
   return value ? value : "";
 }
 
-bool wants_onednn() {
-  const std::string_view wanted = environment(kConvolutionsVariable);
-  if (wanted.empty() || wanted == "winograd") return false;
-  if (wanted == "onednn") return true;
-  fail(ErrorCode::usage, "{} is {}; it takes winograd or onednn", kConvolutionsVariable, wanted);
-}
-
 const Kernels& chosen_kernels() {
   const auto& all = cpu::runnable_kernels();
   const std::string_view wanted = environment(kInstructionsVariable);
@@ -50,6 +47,17 @@ const Kernels& chosen_kernels() {
   return **found;
 }
 
+Family own_family(const Kernels& kernels) {
+  return {.lanes = kernels.lanes,
+          .kernels = &kernels,
+          .capabilities = {.fused_epilogue = true,
+                           .slice_alignment = kernels.lanes,
+                           .enlarged_inputs = true,
+                           .shuffled_result = 4},
+          .pack = [&kernels](const Conv2d& conv) { return cpu::pack_convolution(conv, kernels); }};
+}
+
+#ifdef UPRES_WITH_ONEDNN
 bool onednn_has_avx512() {
   const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
   return (int(isa) & int(dnnl::cpu_isa::avx512_core)) == int(dnnl::cpu_isa::avx512_core);
@@ -69,38 +77,50 @@ Family onednn_family() {
           }};
 }
 
-Family own_family(const Kernels& kernels) {
-  return {.lanes = kernels.lanes,
-          .kernels = &kernels,
-          .capabilities = {.fused_epilogue = true,
-                           .slice_alignment = kernels.lanes,
-                           .enlarged_inputs = true,
-                           .shuffled_result = 4},
-          .pack = [&kernels](const Conv2d& conv) { return cpu::pack_convolution(conv, kernels); }};
-}
-
 std::string onednn_title() {
   const dnnl::version_t* version = dnnl::version();
   return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+}
+#endif
+
+bool wants_onednn() {
+  const std::string_view wanted = environment(kConvolutionsVariable);
+  if (wanted.empty() || wanted == "winograd") return false;
+#ifdef UPRES_WITH_ONEDNN
+  if (wanted == "onednn") return true;
+#else
+  if (wanted == "onednn") {
+    fail(ErrorCode::usage, "this build of upres is without oneDNN; leave {} out",
+         kConvolutionsVariable);
+  }
+#endif
+  fail(ErrorCode::usage, "{} is {}; it takes winograd or onednn", kConvolutionsVariable, wanted);
 }
 
 class CpuDevice : public HostDevice {
  public:
   explicit CpuDevice(const DeviceOptions& options) : HostDevice(options) {
-    if (wants_onednn()) {
+    const bool onednn = wants_onednn();
+#ifdef UPRES_WITH_ONEDNN
+    if (onednn) {
       title_ = onednn_title();
       family_ = onednn_family();
-    } else {
-      const Kernels& kernels = chosen_kernels();
-      title_ = kernels.title;
-      family_ = own_family(kernels);
+      return;
     }
+#else
+    UPRES_ASSERT(!onednn, "it was refused");
+#endif
+    const Kernels& kernels = chosen_kernels();
+    title_ = kernels.title;
+    family_ = own_family(kernels);
   }
 
   std::string name() const override {
     return fmt::format("{} ({}, {} threads)", processor_name(), title_, thread_count(options_));
   }
-  Capabilities capabilities() const override { return family_.capabilities; }
+  Capabilities capabilities() const override {
+    return family_.capabilities;
+  }
 
  protected:
   std::unique_ptr<Engine> load_as(const Graph& graph, Precision) const override {
@@ -119,7 +139,11 @@ std::unique_ptr<Device> open_cpu_device(const DeviceOptions& options) {
 }
 
 std::string cpu_library() {
-  return fmt::format("Highway {}.{}.{}, {}", HWY_MAJOR, HWY_MINOR, HWY_PATCH, onednn_title());
+  std::string text = fmt::format("Highway {}.{}.{}", HWY_MAJOR, HWY_MINOR, HWY_PATCH);
+#ifdef UPRES_WITH_ONEDNN
+  text += ", " + onednn_title();
+#endif
+  return text;
 }
 
 std::vector<std::string> cpu_instruction_sets() {
