@@ -16,7 +16,4 @@ inline bool is_plausible(const Value& value) {
          value.scale.denominator <= kMostScale;
 }
 
-/// The same network without the nodes that its output does not need.
-Graph without_unused(const Graph& graph);
-
 }  // namespace upres

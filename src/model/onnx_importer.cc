@@ -17,6 +17,8 @@
 #include "base/half.h"
 #include "model/imported.h"
 #include "model/onnx_convolution.h"
+#include "model/rewrite.h"
+#include "onnx/channel_order.h"
 #include "onnx/evaluate.h"
 
 namespace upres {
@@ -273,23 +275,17 @@ class Import {
     return id;
   }
 
-  /// Each output channel `factor` times one input channel, plus `offset`.
-  struct Mix {
-    int channel;
-    float factor = 1;
-    float offset = 0;
-  };
   struct Mixture {
     ValueId from;
-    std::vector<Mix> mix;
+    std::vector<ChannelMix> mix;
   };
 
   /// A mixture of what a convolution made is a convolution with other weights, one of a mixture
   /// another mixture; else it is a convolution of 1x1. What it replaces may go unused.
-  ValueId mixed(const NodeProto& node, ValueId from, std::vector<Mix> mix) {
+  ValueId mixed(const NodeProto& node, ValueId from, std::vector<ChannelMix> mix) {
     if (const auto before = mixtures_.find(from); before != mixtures_.end()) {
-      for (Mix& m : mix) {
-        const Mix& inner = before->second.mix[size_t(m.channel)];
+      for (ChannelMix& m : mix) {
+        const ChannelMix& inner = before->second.mix[size_t(m.channel)];
         m = {inner.channel, m.factor * inner.factor, m.factor * inner.offset + m.offset};
       }
       from = before->second.from;
@@ -309,19 +305,7 @@ class Import {
     if (sums) {
       return add(node, mixed_outputs(*sums, mix), {maker->inputs[0]});
     }
-    Conv2d conv;
-    conv.in_channels = channels_of(from);
-    conv.out_channels = int(mix.size());
-    conv.kernel = 1;
-    std::vector<float> weights(mix.size() * size_t(conv.in_channels));
-    std::vector<float> biases;
-    for (size_t out = 0; out < mix.size(); ++out) {
-      weights[out * size_t(conv.in_channels) + size_t(mix[out].channel)] = mix[out].factor;
-      biases.push_back(mix[out].offset);
-    }
-    conv.weights = std::make_shared<const std::vector<float>>(std::move(weights));
-    conv.biases = std::make_shared<const std::vector<float>>(std::move(biases));
-    const ValueId made = add(node, std::move(conv), {from});
+    const ValueId made = add(node, mixing(channels_of(from), mix), {from});
     mixtures_.emplace(made, Mixture{from, std::move(mix)});
     return made;
   }
@@ -334,11 +318,11 @@ class Import {
     return nullptr;
   }
 
-  static Conv2d mixed_outputs(const Conv2d& conv, const std::vector<Mix>& mix) {
+  static Conv2d mixed_outputs(const Conv2d& conv, const std::vector<ChannelMix>& mix) {
     const size_t each = size_t(conv.in_channels) * size_t(conv.kernel) * size_t(conv.kernel);
     std::vector<float> weights;
     std::vector<float> biases;
-    for (const Mix& m : mix) {
+    for (const ChannelMix& m : mix) {
       const float* from = conv.weights->data() + size_t(m.channel) * each;
       std::transform(from, from + each, std::back_inserter(weights),
                      [&](float weight) { return m.factor * weight; });
@@ -352,7 +336,7 @@ class Import {
   }
 
   ValueId selected(const NodeProto& node, ValueId from, const std::vector<int64_t>& channels) {
-    std::vector<Mix> mix;
+    std::vector<ChannelMix> mix;
     for (const int64_t channel : channels) {
       const int64_t count = channels_of(from);
       if (channel < -count || channel >= count) {
@@ -368,7 +352,7 @@ class Import {
     return factor == 1 ? from : add(node, Scale{factor}, {from});
   }
   ValueId shifted(const NodeProto& node, ValueId from, float offset) {
-    std::vector<Mix> mix;
+    std::vector<ChannelMix> mix;
     for (int i = 0; i < channels_of(from); ++i) mix.push_back({i, 1, offset});
     return mixed(node, from, mix);
   }
@@ -435,21 +419,21 @@ class Import {
     conv.in_channels = channels_of(from.id);
     const Shape& shape = weights.shape;
     const int64_t groups = integer_of(node, "group", 1);
-    if (shape.size() != 4 || weights.integer || groups < 1 || conv.in_channels % groups != 0) {
-      refuse(node, fmt::format("has weights of {} in {} groups for {} channels", to_string(shape),
-                               groups, conv.in_channels));
-    }
-    conv.groups = int(groups);
-    const int64_t per_group = conv.in_channels / groups;
-    const int64_t outputs = conv.transposed ? shape[1] * groups : shape[0];
-    const int64_t inputs = conv.transposed ? shape[0] : shape[1] * groups;
-    const bool fits = inputs == conv.in_channels && outputs > 0 && outputs <= kMostChannels &&
-                      outputs % groups == 0 && per_group > 0 && shape[2] > 0 && shape[3] > 0 &&
-                      shape[2] <= 1024 && shape[3] <= 1024;
+    const bool sensible = shape.size() == 4 && !weights.integer && groups >= 1 &&
+                          groups <= conv.in_channels && shape[0] <= kMostChannels &&
+                          shape[1] <= kMostChannels;
+    const int64_t outputs = !sensible ? 0 : conv.transposed ? shape[1] * groups : shape[0];
+    const int64_t inputs = !sensible ? 0 : conv.transposed ? shape[0] : shape[1] * groups;
+    constexpr int64_t kLongestKernel = 1024;
+    const bool fits = sensible && inputs == conv.in_channels && inputs % groups == 0 &&
+                      outputs > 0 && outputs <= kMostChannels && outputs % groups == 0 &&
+                      shape[2] > 0 && shape[2] <= kLongestKernel && shape[3] > 0 &&
+                      shape[3] <= kLongestKernel;
     if (!fits) {
       refuse(node, fmt::format("has weights of {} in {} groups for {} channels", to_string(shape),
                                groups, conv.in_channels));
     }
+    conv.groups = int(groups);
     conv.out_channels = int(outputs);
     conv.kernel = {int(shape[2]), int(shape[3])};
     const auto strides = small_integers(node, "strides", 2, 1, 1);
@@ -550,7 +534,7 @@ class Import {
     const ValueId from = input(node, 1 - *side);
     const auto numbers =
         channel_numbers(node, constant_input(node, *side, "numbers"), channels_of(from));
-    std::vector<Mix> mix;
+    std::vector<ChannelMix> mix;
     for (int i = 0; i < channels_of(from); ++i) {
       const float number = numbers.values[size_t(i)];
       mix.push_back(
@@ -572,7 +556,7 @@ class Import {
       return divides ? 1 / numbers.values[i] : numbers.values[i];
     };
     if (numbers.same) return {Picture{scaled(node, from, factor(0))}};
-    std::vector<Mix> mix;
+    std::vector<ChannelMix> mix;
     for (int i = 0; i < channels_of(from); ++i) mix.push_back({i, factor(size_t(i))});
     return {Picture{mixed(node, from, mix)}};
   }
@@ -677,25 +661,14 @@ class Import {
   ValueId shuffled(const NodeProto& node, ValueId from, int factor, bool pixels_first) {
     const int phases = factor * factor;
     const int channels = channels_of(from) / phases;
-    if (pixels_first) {
-      std::vector<int64_t> order;
-      for (int i = 0; i < channels * phases; ++i) {
-        order.push_back(int64_t(i % phases) * channels + i / phases);
-      }
-      from = selected(node, from, order);
-    }
+    if (pixels_first) from = selected(node, from, transposed_order(phases, channels));
     return factor == 1 ? from : add(node, PixelShuffle{factor}, {from});
   }
   ValueId unshuffled(const NodeProto& node, ValueId from, int factor, bool pixels_first) {
     const int phases = factor * factor;
     const int channels = channels_of(from);
     if (factor > 1) from = add(node, PixelUnshuffle{factor}, {from});
-    if (!pixels_first) return from;
-    std::vector<int64_t> order;
-    for (int i = 0; i < channels * phases; ++i) {
-      order.push_back(int64_t(i % channels) * phases + i / channels);
-    }
-    return selected(node, from, order);
+    return pixels_first ? selected(node, from, transposed_order(channels, phases)) : from;
   }
 
   Results depth_to_space(const NodeProto& node) {

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "onnx/channel_order.h"
 #include "onnx/proto.h"
 
 namespace upres {
@@ -272,10 +273,7 @@ class Writer {
     }
     const int phases = op.factor * op.factor;
     const int channels = graph_.value(node_->output).channels;
-    std::vector<int64_t> order;
-    for (int i = 0; i < channels * phases; ++i) {
-      order.push_back(int64_t(i % channels) * phases + i / channels);
-    }
+    const std::vector<int64_t> order = transposed_order(channels, phases);
     const std::string ordered = output() + ".ordered";
     set(add("Gather", {input(), integers("order", order)}, ordered, ".order"), "axis", int64_t(1));
     set(add("DepthToSpace", {ordered}, output()), "blocksize", int64_t(op.factor));
@@ -284,10 +282,7 @@ class Writer {
   void write(const PixelUnshuffle& op) {
     const int phases = op.factor * op.factor;
     const int channels = graph_.value(node_->inputs[0]).channels;
-    std::vector<int64_t> order;
-    for (int i = 0; i < channels * phases; ++i) {
-      order.push_back(int64_t(i % phases) * channels + i / phases);
-    }
+    const std::vector<int64_t> order = transposed_order(phases, channels);
     const std::string theirs = output() + ".theirs";
     set(add("SpaceToDepth", {input()}, theirs), "blocksize", int64_t(op.factor));
     set(add("Gather", {theirs, integers("order", order)}, output(), ".order"), "axis", int64_t(1));
