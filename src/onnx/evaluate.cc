@@ -18,6 +18,7 @@ using Inputs = std::span<const OnnxConstant* const>;
 
 // Sizes and factors are a few numbers; weights only change their shape.
 constexpr int64_t kMostComputed = 1 << 16;
+constexpr double kMost = 1e15;  // far beyond sizes, and exact as integers
 
 const OnnxConstant& input(const NodeProto& node, Inputs inputs, size_t index) {
   if (index >= inputs.size() || !inputs[index]) refuse(node, "lacks an input");
@@ -50,6 +51,38 @@ std::vector<int64_t> axes_of(const NodeProto& node, Inputs inputs) {
   return integers_of(node, "axes", {});
 }
 
+/// Numbers of one kind, as they are computed.
+class Numbers {
+ public:
+  explicit Numbers(bool integer) : integer_(integer) {}
+
+  void add(const OnnxConstant& from, size_t index) {
+    if (integer_) {
+      integers_.push_back(from.integers[index]);
+    } else {
+      floats_.push_back((*from.floats)[index]);
+    }
+  }
+  /// An integer is what is left of a number without its fraction.
+  void add(double number) {
+    if (integer_) {
+      integers_.push_back(int64_t(number));
+    } else {
+      floats_.push_back(float(number));
+    }
+  }
+  int64_t count() const { return int64_t(integers_.size() + floats_.size()); }
+  OnnxConstant in_shape(Shape shape) {
+    if (!integer_) return OnnxConstant::of_floats(std::move(shape), std::move(floats_));
+    return {.shape = std::move(shape), .integer = true, .integers = std::move(integers_)};
+  }
+
+ private:
+  bool integer_;
+  std::vector<int64_t> integers_;
+  std::vector<float> floats_;
+};
+
 OnnxConstant identity(const NodeProto& node, Inputs inputs) {
   return input(node, inputs, 0);
 }
@@ -61,18 +94,13 @@ OnnxConstant cast(const NodeProto& node, Inputs inputs) {
                           type == onnx::TensorProto::BOOL;
   if (to_integer == from.integer) return from;
   check_small(node, from.count());
-  OnnxConstant result{.shape = from.shape, .integer = to_integer, .integers = {}};
-  std::vector<float> floats;
+  Numbers numbers(to_integer);
   for (size_t i = 0; i < size_t(from.count()); ++i) {
-    if (to_integer) {
-      const double value = std::clamp(from.at(i), -1e15, 1e15);
-      result.integers.push_back(std::isnan(value) ? 0 : int64_t(value));
-    } else {
-      floats.push_back(float(from.at(i)));
-    }
+    const double value = from.at(i);
+    const double finite = std::isnan(value) ? 0 : std::clamp(value, -kMost, kMost);
+    numbers.add(to_integer ? finite : value);
   }
-  if (!to_integer) result.floats = std::make_shared<const std::vector<float>>(std::move(floats));
-  return result;
+  return numbers.in_shape(from.shape);
 }
 
 OnnxConstant reshape(const NodeProto& node, Inputs inputs) {
@@ -113,18 +141,11 @@ OnnxConstant picked(const NodeProto& node, const OnnxConstant& from,
                     const std::vector<int64_t>& indices, Shape shape) {
   if (from.shape.size() != 1) refuse(node, "picks from numbers of more than one dimension");
   check_small(node, int64_t(indices.size()));
-  OnnxConstant result{.shape = std::move(shape), .integer = from.integer, .integers = {}};
-  std::vector<float> floats;
+  Numbers numbers(from.integer);
   for (const int64_t index : indices) {
-    const auto i = size_t(axis_of(node, index, size_t(from.count())));
-    if (from.integer) {
-      result.integers.push_back(from.integers[i]);
-    } else {
-      floats.push_back((*from.floats)[i]);
-    }
+    numbers.add(from, size_t(axis_of(node, index, size_t(from.count()))));
   }
-  if (!from.integer) result.floats = std::make_shared<const std::vector<float>>(std::move(floats));
-  return result;
+  return numbers.in_shape(std::move(shape));
 }
 
 OnnxConstant gather(const NodeProto& node, Inputs inputs) {
@@ -147,28 +168,18 @@ OnnxConstant slice(const NodeProto& node, Inputs inputs) {
 }
 
 OnnxConstant concat(const NodeProto& node, Inputs inputs) {
-  OnnxConstant result{.shape = {}, .integers = {}};
-  std::vector<float> floats;
+  const bool integer = input(node, inputs, 0).integer;
+  Numbers numbers(integer);
   for (size_t k = 0; k < inputs.size(); ++k) {
     const OnnxConstant& from = input(node, inputs, k);
-    if (from.shape.size() != 1 || (k > 0 && from.integer != result.integer)) {
+    if (from.shape.size() != 1 || from.integer != integer) {
       refuse(node, "joins numbers that do not fit together");
     }
-    result.integer = from.integer;
-    check_small(node, from.count());
-    for (size_t i = 0; i < size_t(from.count()); ++i) {
-      if (from.integer) {
-        result.integers.push_back(from.integers[i]);
-      } else {
-        floats.push_back((*from.floats)[i]);
-      }
-    }
-    check_small(node, int64_t(result.integers.size() + floats.size()));
+    check_small(node, numbers.count() + from.count());
+    for (size_t i = 0; i < size_t(from.count()); ++i) numbers.add(from, i);
   }
-  result.shape = {int64_t(result.integers.size() + floats.size())};
-  if (!result.integer)
-    result.floats = std::make_shared<const std::vector<float>>(std::move(floats));
-  return result;
+  const int64_t count = numbers.count();
+  return numbers.in_shape({count});
 }
 
 /// One side may be a single number.
@@ -182,24 +193,18 @@ OnnxConstant arithmetic(const NodeProto& node, Inputs inputs) {
     refuse(node, "computes with numbers that do not fit together");
   }
   const std::string& op = node.op_type();
-  OnnxConstant result{
-      .shape = a.count() == count ? a.shape : b.shape, .integer = a.integer, .integers = {}};
-  std::vector<float> floats;
-  constexpr double kMost = 1e15;  // far beyond sizes, and exact as integers
+  Numbers numbers(a.integer);
   for (size_t i = 0; i < size_t(count); ++i) {
     const double x = a.at(a.count() == 1 ? 0 : i);
     const double y = b.at(b.count() == 1 ? 0 : i);
     if (op == "Div" && y == 0) refuse(node, "divides by zero");
-    double value = op == "Add" ? x + y : op == "Sub" ? x - y : op == "Mul" ? x * y : x / y;
-    if (a.integer) {
-      if (!(std::abs(value) <= kMost)) refuse(node, "computes a number beyond all sizes");
-      result.integers.push_back(int64_t(value));  // Div rounds towards zero, as in C
-    } else {
-      floats.push_back(float(value));
+    const double value = op == "Add" ? x + y : op == "Sub" ? x - y : op == "Mul" ? x * y : x / y;
+    if (a.integer && !(std::abs(value) <= kMost)) {
+      refuse(node, "computes a number beyond all sizes");
     }
+    numbers.add(value);
   }
-  if (!a.integer) result.floats = std::make_shared<const std::vector<float>>(std::move(floats));
-  return result;
+  return numbers.in_shape(a.count() == count ? a.shape : b.shape);
 }
 
 OnnxConstant rounded(const NodeProto& node, Inputs inputs) {
