@@ -5,19 +5,15 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 
 #include "backend/cpu/engine.h"
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/onednn.h"
 #include "backend/cpu/packed_convolution.h"
 #include "base/error.h"
 #include "base/system.h"
-
-#ifdef UPRES_WITH_ONEDNN
-#include <dnnl.hpp>
-
-#include "backend/cpu/onednn.h"
-#endif
 
 namespace upres {
 namespace {
@@ -57,79 +53,62 @@ Family own_family(const Kernels& kernels) {
           .pack = [&kernels](const Conv2d& conv) { return cpu::pack_convolution(conv, kernels); }};
 }
 
+/// A family, and what it is called.
+struct Titled {
+  std::string title;
+  Family family;
+};
+
+/// Nothing in a build that is without it.
+std::optional<Titled> onednn() {
 #ifdef UPRES_WITH_ONEDNN
-bool onednn_has_avx512() {
-  const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
-  return (int(isa) & int(dnnl::cpu_isa::avx512_core)) == int(dnnl::cpu_isa::avx512_core);
+  return Titled{cpu::onednn_title(), cpu::onednn_family()};
+#else
+  return std::nullopt;
+#endif
 }
 
-Family onednn_family() {
+Titled wanted_onednn() {
   if (!environment(kInstructionsVariable).empty()) {
     fail(ErrorCode::usage, "{} is for the project's own convolutions; oneDNN heeds {}",
          kInstructionsVariable, "ONEDNN_MAX_CPU_ISA");
   }
-  const int lanes = onednn_has_avx512() ? 16 : 8;  // the block of its layout
-  return {.lanes = lanes,
-          .kernels = nullptr,
-          .capabilities = {.fused_epilogue = true, .slice_alignment = lanes},
-          .pack = [lanes](const Conv2d& conv) {
-            return std::make_unique<cpu::OneDnnConvolution>(conv, lanes);
-          }};
-}
-
-std::string onednn_title() {
-  const dnnl::version_t* version = dnnl::version();
-  return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
-}
-#endif
-
-bool wants_onednn() {
-  const std::string_view wanted = environment(kConvolutionsVariable);
-  if (wanted.empty() || wanted == "winograd") return false;
-#ifdef UPRES_WITH_ONEDNN
-  if (wanted == "onednn") return true;
-#else
-  if (wanted == "onednn") {
+  auto found = onednn();
+  if (!found) {
     fail(ErrorCode::usage, "this build of upres is without oneDNN; leave {} out",
          kConvolutionsVariable);
   }
-#endif
-  fail(ErrorCode::usage, "{} is {}; it takes winograd or onednn", kConvolutionsVariable, wanted);
+  return std::move(*found);
+}
+
+Titled chosen_family() {
+  const std::string_view wanted = environment(kConvolutionsVariable);
+  if (wanted == "onednn") return wanted_onednn();
+  if (!wanted.empty() && wanted != "winograd") {
+    fail(ErrorCode::usage, "{} is {}; it takes winograd or onednn", kConvolutionsVariable, wanted);
+  }
+  const Kernels& kernels = chosen_kernels();
+  return {std::string(kernels.title), own_family(kernels)};
 }
 
 class CpuDevice : public HostDevice {
  public:
-  explicit CpuDevice(const DeviceOptions& options) : HostDevice(options) {
-    const bool onednn = wants_onednn();
-#ifdef UPRES_WITH_ONEDNN
-    if (onednn) {
-      title_ = onednn_title();
-      family_ = onednn_family();
-      return;
-    }
-#else
-    UPRES_ASSERT(!onednn, "it was refused");
-#endif
-    const Kernels& kernels = chosen_kernels();
-    title_ = kernels.title;
-    family_ = own_family(kernels);
-  }
+  explicit CpuDevice(const DeviceOptions& options)
+      : HostDevice(options), chosen_(chosen_family()) {}
 
   std::string name() const override {
-    return fmt::format("{} ({}, {} threads)", processor_name(), title_, thread_count(options_));
+    return fmt::format("{} ({}, {} threads)", processor_name(), chosen_.title,
+                       thread_count(options_));
   }
-  Capabilities capabilities() const override {
-    return family_.capabilities;
-  }
+  Capabilities capabilities() const override { return chosen_.family.capabilities; }
 
  protected:
   std::unique_ptr<Engine> load_as(const Graph& graph, Precision) const override {
-    return std::make_unique<cpu::CpuEngine>(graph, options_, family_);
+    return std::make_unique<cpu::CpuEngine>(graph, options_, chosen_.family);
   }
 
  private:
-  std::string title_;
-  Family family_;
+  Titled chosen_;
 };
 
 }  // namespace
@@ -140,9 +119,7 @@ std::unique_ptr<Device> open_cpu_device(const DeviceOptions& options) {
 
 std::string cpu_library() {
   std::string text = fmt::format("Highway {}.{}.{}", HWY_MAJOR, HWY_MINOR, HWY_PATCH);
-#ifdef UPRES_WITH_ONEDNN
-  text += ", " + onednn_title();
-#endif
+  if (const auto other = onednn()) text += ", " + other->title;
   return text;
 }
 

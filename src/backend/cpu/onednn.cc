@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/cpu/onednn.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <dnnl.hpp>
+#include <memory>
+#include <span>
 #include <unordered_map>
 #include <utility>
+#include <vector>
+
+#include "backend/cpu/blocks.h"
+#include "backend/cpu/convolution.h"
+#include "graph/op.h"
 
 namespace upres::cpu {
 namespace {
@@ -68,7 +78,40 @@ bool fusable(const Epilogue& epilogue) {
 // set and on the channels only.
 constexpr int kNominalSide = 64;
 
-}  // namespace
+/// A layer with its weights packed for oneDNN's kernel. Channels are padded to whole vectors with
+/// weights of zero: oneDNN 2.6 has fast kernels for those only.
+///
+/// Bias, ReLU, LeakyReLU and addends run inside the kernel where oneDNN 2.6 has one for them. It
+/// has none for PReLU (it falls back to a plain loop, far slower), and it gives every
+/// factor of an epilogue the value of the first one. Such epilogues run as passes over the result.
+class OneDnnConvolution : public Convolution {
+ public:
+  OneDnnConvolution(const Conv2d& conv, int lanes);
+
+  std::unique_ptr<Prepared> prepare(int height, int width) const override;
+  size_t scratch_bytes(int) const override { return 0; }
+
+ private:
+  class Primitive;
+
+  /// The epilogue as oneDNN's post-operations for one size, and the arguments of its addends.
+  struct PostOps {
+    dnnl::primitive_attr attr;
+    std::vector<int> addend_arguments;
+  };
+  PostOps post_ops(int height, int width) const;
+  dnnl::convolution_forward::primitive_desc describe(int height, int width,
+                                                     const dnnl::memory::desc& weights,
+                                                     const dnnl::primitive_attr& attr) const;
+
+  int in_channels_, out_channels_, kernel_, lanes_;  ///< channels padded to whole vectors
+  Epilogue epilogue_;
+  bool fused_;  ///< the epilogue runs inside the kernel
+  /// The factor of a fused epilogue's first addend. The kernel makes (sum / f + addend) * f of
+  /// sum + f * addend: weights and biases are packed divided by f.
+  float factor_;
+  dnnl::memory weights_, biases_;
+};
 
 OneDnnConvolution::OneDnnConvolution(const Conv2d& conv, int lanes)
     : in_channels_(round_up(conv.in_channels, lanes)),
@@ -161,6 +204,28 @@ std::unique_ptr<Convolution::Prepared> OneDnnConvolution::prepare(int height, in
   const PostOps steps = post_ops(height, width);
   return std::make_unique<Primitive>(
       *this, describe(height, width, weights_.get_desc(), steps.attr), steps.addend_arguments);
+}
+
+bool has_avx512() {
+  const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
+  return (int(isa) & int(dnnl::cpu_isa::avx512_core)) == int(dnnl::cpu_isa::avx512_core);
+}
+
+}  // namespace
+
+std::string onednn_title() {
+  const dnnl::version_t* version = dnnl::version();
+  return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+}
+
+Family onednn_family() {
+  const int lanes = has_avx512() ? 16 : 8;  // the block of its layout
+  return {.lanes = lanes,
+          .kernels = nullptr,
+          .capabilities = {.fused_epilogue = true, .slice_alignment = lanes},
+          .pack = [lanes](const Conv2d& conv) {
+            return std::make_unique<OneDnnConvolution>(conv, lanes);
+          }};
 }
 
 }  // namespace upres::cpu
