@@ -117,16 +117,26 @@ class VideoRun {
     }
   }
 
-  FilmReadOptions read_options(const Device& device) const {
+  /// Whether the input's frames have no times of their own, and get them from --fps as they are
+  /// read.
+  bool is_timed_by_rate() const {
+    return is_sequence(options_.input) || options_.read.format == "rawvideo";
+  }
+
+  FilmReadOptions timed_read_options() const {
     FilmReadOptions read = options_.read;
-    read.gpu = options_.hwaccel && !device.uses_host_memory();
-    read.gpu_index = options_.device.gpus.empty() ? 0 : options_.device.gpus.front();
-    read.threads = options_.device.threads;
-    const bool sequence = is_sequence(options_.input) || read.format == "rawvideo";
-    if (sequence && options_.rate.num > 0) {  // they have no times of their own
+    if (is_timed_by_rate() && options_.rate.num > 0) {
       read.demuxer_options.emplace_back("framerate",
                                         fmt::format("{}/{}", options_.rate.num, options_.rate.den));
     }
+    return read;
+  }
+
+  FilmReadOptions read_options(const Device& device) const {
+    FilmReadOptions read = timed_read_options();
+    read.gpu = options_.hwaccel && !device.uses_host_memory();
+    read.gpu_index = options_.device.gpus.empty() ? 0 : options_.device.gpus.front();
+    read.threads = options_.device.threads;
     return read;
   }
 
@@ -336,10 +346,9 @@ class VideoRun {
   }
 
   FilmInputOptions input_options(int64_t skip) const {
-    const bool has_own_rate = is_sequence(options_.input) || options_.read.format == "rawvideo";
     return {.part = options_.part,
             .deinterlace = options_.deinterlace,
-            .rate = has_own_rate ? Fraction{0, 1} : options_.rate,
+            .rate = is_timed_by_rate() ? Fraction{0, 1} : options_.rate,
             .skip = skip};
   }
 
@@ -392,12 +401,8 @@ class VideoRun {
   }
 
   FilmReadOptions read_options_for_others() const {
-    FilmReadOptions read = options_.read;
+    FilmReadOptions read = timed_read_options();
     read.threads = 1;
-    if (is_sequence(options_.input) && options_.rate.num > 0) {
-      read.demuxer_options.emplace_back("framerate",
-                                        fmt::format("{}/{}", options_.rate.num, options_.rate.den));
-    }
     return read;
   }
 
