@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of other people that a test compares with, from PyPI, in a folder of the build's."""
+"""Programs of other people that a test or a benchmark compares with, from PyPI, in a folder of the
+build's."""
 import os
 import pathlib
 import subprocess

@@ -10,6 +10,7 @@
 #include "backend/cuda/row_stream.h"
 #include "base/half.h"
 #include "compile/compile.h"
+#include "support/bands.h"
 #include "support/networks.h"
 
 namespace upres::cuda {
@@ -150,18 +151,8 @@ TEST(Layout, EveryBandMakesTheRowsThatItsLaterLayersRead) {
       const Interval made = band[size_t(graph.output())];
       EXPECT_EQ(made.first, next) << "bands make every row of the result once";
       next = made.last + 1;
-      for (size_t i = layout.first_banded; i < graph.nodes().size(); ++i) {
-        const Node& node = graph.nodes()[i];
-        const auto needed = needed_inputs(node, band[size_t(node.output)]);
-        const auto values = reads(node);
-        for (size_t k = 0; k < values.size(); ++k) {
-          const Interval there = band[size_t(values[k])];
-          const int last = graph.size_of(values[k], size).height - 1;
-          EXPECT_LE(there.first, std::max(needed[k].first, 0));
-          EXPECT_GE(there.last, std::min(needed[k].last, last));
-        }
-      }
     }
+    test::expect_bands_hold_what_they_read(graph, layout.first_banded, size, layout.bands);
     EXPECT_EQ(next, size.height * 4);
   }
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "support/bands.h"
 #include "support/networks.h"
 
 namespace upres {
@@ -55,18 +56,8 @@ TEST(Bands, EveryBandMakesTheRowsThatItsLaterLayersRead) {
         const Interval made = band[size_t(graph.output())];
         EXPECT_LE(made.first, next) << "no row of the result is left out";
         next = made.last + 1;
-        for (size_t i = find_tail(graph); i < graph.nodes().size(); ++i) {
-          const Node& node = graph.nodes()[i];
-          const auto needed = needed_inputs(node, band[size_t(node.output)]);
-          const auto values = reads(node);
-          for (size_t k = 0; k < values.size(); ++k) {
-            const Interval there = band[size_t(values[k])];
-            const int last = graph.size_of(values[k], size).height - 1;
-            EXPECT_LE(there.first, std::clamp(needed[k].first, 0, last));
-            EXPECT_GE(there.last, std::clamp(needed[k].last, 0, last));
-          }
-        }
       }
+      test::expect_bands_hold_what_they_read(graph, find_tail(graph), size, bands);
       EXPECT_EQ(next, graph.size_of(graph.output(), size).height);
     }
   }
