@@ -1,10 +1,10 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """peers.py [--threads N] [--rounds N] MODEL.param WIDTHxHEIGHT...: how fast upres runs a network on
 the processor, beside ncnn, OpenVINO and ONNX Runtime on the same weights.
 
-Takes a model in ncnn's form; the other two get it as ONNX, made here. Their packages come from PyPI
-into build/bench/venv. All compute in single precision, one picture at a time, and take turns, so that
+Takes a model in ncnn's form; the other two get it as ONNX, made here. Their packages come from PyPI,
+of the versions that the tests state, too. All compute in single precision, one picture at a time, and take turns, so that
 what else the machine does meets all alike. Prints median and span, and how far results are apart.
 upres is run by build/release/bench_cpu, which times oneDNN's convolutions, too."""
 import argparse
@@ -17,21 +17,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-VENV = ROOT / "build/bench/venv"
-PACKAGES = ["numpy", "onnx", "onnxruntime", "openvino", "ncnn"]
 HALF_WEIGHTS = 0x01306B47
-
-
-def enter_venv():
-    """Goes on in the virtual environment, which is made where it is missing."""
-    if pathlib.Path(sys.prefix) == VENV:
-        return
-    if not (VENV / "done").exists():
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        subprocess.run([VENV / "bin/pip", "-q", "install", *PACKAGES], check=True)
-        (VENV / "done").touch()
-    python = VENV / "bin/python"
-    os.execv(python, [python, *sys.argv])
 
 
 class Bin:
@@ -196,7 +182,10 @@ def main():
         compare(options.model, width, height, options.threads, options.rounds)
 
 
-enter_venv()
+sys.path.append(str(ROOT / "tests/acceptance"))
+from pypi import need_packages  # noqa: E402
+
+need_packages(1, "onnx", "onnxruntime", "openvino", "ncnn")
 import numpy  # noqa: E402
 import onnx  # noqa: E402
 main()
