@@ -51,7 +51,7 @@ function(add_kernels target source)
     VERBATIM)
   target_sources(${target} PRIVATE ${object})
 endfunction()
-foreach(name convolution_fp32 convolution_mma elementwise pixels)
+foreach(name convolution_fp32 convolution_mma elementwise film_pixels pixels)
   add_kernels(backend src/backend/cuda/${name}.cu ${architectures})
 endforeach()
 # Links without media, so that it travels light.
@@ -68,7 +68,8 @@ if(90 IN_LIST UPRES_CUDA_ARCHITECTURES)
   target_compile_definitions(backend PRIVATE UPRES_WITH_SM90)
 endif()
 target_sources(backend PRIVATE
-  src/backend/cuda/convolution.cc src/backend/cuda/cuda.cc src/backend/cuda/engine.cc src/backend/cuda/layout.cc
+  src/backend/cuda/convolution.cc src/backend/cuda/cuda.cc src/backend/cuda/engine.cc src/backend/cuda/film_session.cc
+  src/backend/cuda/layout.cc
   src/backend/cuda/runtime.cc src/backend/cuda/session.cc)
 target_include_directories(backend SYSTEM PRIVATE ${UPRES_CUDA_INCLUDE})
 target_compile_definitions(backend PRIVATE UPRES_WITH_CUDA)

@@ -147,6 +147,7 @@ void Report::done(const FilmFacts& film, const FilmCount& count, double seconds,
                 {"decode_fps", rounded(decode)},
                 {"network_fps", rounded(network)},
                 {"encode_fps", rounded(encode)},
+                {"network_busy", rounded(count.network_share)},
                 {"bytes", bytes},
                 {"tiles", count.tiles.made},
                 {"repaired_tiles", count.tiles.repaired}});
@@ -155,8 +156,9 @@ void Report::done(const FilmFacts& film, const FilmCount& count, double seconds,
                               film.result.width, film.result.height,
                               film.frames_before + count.frames, seconds));
   std::string line = fmt::format(
-      "{:.1f} frames/s; by itself decoding does {:.1f}, the network {:.1f}, encoding {:.1f}",
-      fps(count.frames, seconds), decode, network, encode);
+      "{:.1f} frames/s; by itself decoding does {:.1f}, the network {:.1f} (busy for {:.0f} % of "
+      "the time), encoding {:.1f}",
+      fps(count.frames, seconds), decode, network, 100 * count.network_share, encode);
   if (count.duplicates > 0) {
     line +=
         fmt::format("; {} frames were like the one before, and not run again", count.duplicates);

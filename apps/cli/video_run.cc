@@ -44,6 +44,9 @@ bool is_pipe(const std::string& path) {
   return path == "-";
 }
 
+/// The format of films that are made and not kept: to measure.
+constexpr const char* kNowhere = "null";
+
 /// What tells one source from another that has its name: its size, and its beginning and end.
 std::string fingerprint(const std::string& path) {
   constexpr int64_t kPart = 1 << 20;
@@ -134,13 +137,13 @@ class VideoRun {
 
   FilmReadOptions read_options(const Device& device) const {
     FilmReadOptions read = timed_read_options();
-    read.gpu = options_.hwaccel && !device.uses_host_memory();
-    read.gpu_index = options_.device.gpus.empty() ? 0 : options_.device.gpus.front();
+    if (options_.hwaccel) read.gpu = device.gpu();
     read.threads = options_.device.threads;
     return read;
   }
 
   std::string beside_input(const FilmInfo& film) const {
+    if (options_.format == kNowhere) return kNowhere;
     if (is_pipe(options_.input)) return "-";
     if (is_sequence(options_.input)) {
       fail(ErrorCode::usage,
@@ -155,6 +158,7 @@ class VideoRun {
   }
 
   bool output_exists() const {
+    if (target_.container == kNowhere) return false;
     std::error_code unreachable;
     if (!is_sequence(output_)) return fs::exists(output_, unreachable);
     return fs::exists(first_of_sequence(), unreachable);
@@ -171,6 +175,7 @@ class VideoRun {
   }
 
   void check_output() const {
+    if (target_.container == kNowhere) return;
     if (is_pipe(output_)) {
       if (isatty(STDOUT_FILENO) != 0) {
         fail(ErrorCode::output,
@@ -202,7 +207,7 @@ class VideoRun {
   /// Containers whose encoders hold the film as one piece, and pipes, have no segments.
   bool has_segments() const {
     return !is_pipe(output_) && !is_pipe(options_.input) && target_.container != "apng" &&
-           target_.container != "webp";
+           target_.container != "webp" && target_.container != kNowhere;
   }
 
   Size result_size(const FilmInfo& film, int scale) const {
@@ -356,7 +361,7 @@ class VideoRun {
                        const std::vector<Upscaler*>& upscalers, const LoadedNetwork& network,
                        const Device& device) {
     Stopwatch watch;
-    const FilmFrame first = reader.first();
+    const FilmFrame first = without_samples(reader.first());
     {  // What the container or the encoder refuses is known before any work is done.
       const FilmEncoder encoder(encoding, first);
       if (!is_sequence(output_)) {
@@ -414,7 +419,7 @@ class VideoRun {
            "leave --resume out");
     }
     Stopwatch watch;
-    const FilmFrame first = reader.first();
+    const FilmFrame first = without_samples(reader.first());
     FilmEncoder encoder(encoding, first);
     FilmMuxer muxer(target_, reader, encoding, encoder.parameters(), first);
     report_.begun(facts_);
@@ -529,8 +534,9 @@ class VideoRun {
                              .deinterlace = options_.deinterlace,
                              .rate = {0, 1},
                              .skip = 0});
-    const std::optional<FilmFrame> frame = input.next();
+    std::optional<FilmFrame> frame = input.next();
     if (!frame) fail(ErrorCode::input, "{} ends before --preview", options_.input);
+    frame = in_host_memory(*frame);
     const FilmPlan plan(frame->view.format);
     Frame before(picture_of(plan.format));
     picture_from_film(plan, frame->view, before, 0, plan.format.size.height);

@@ -14,12 +14,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "frame/film_format.h"
 #include "frame/frame_view.h"
 #include "graph/graph.h"
+#include "tile/grid.h"
 #include "tile/rect.h"
 
 namespace upres {
@@ -94,12 +97,57 @@ class Session {
   virtual int64_t repaired() const { return 0; }
 };
 
+/// How the frames of a film pass through a network.
+struct FilmRoute {
+  FilmFormat src;  ///< of the frames that come; it and dst's without alpha
+  FilmLayout dst;  ///< of those that are made: as large as the network's result
+  TileGrid grid;   ///< of a frame; its tiles are cut where they meet
+};
+
+/// Films on a device that converts their samples itself: those of a decoder become R'G'B' of 16
+/// bits there, and the network's result becomes those of an encoder. Frames are on their way
+/// together, and finish in order. Used by one thread, but for memory() and same_samples().
+class FilmSession {
+ public:
+  virtual ~FilmSession() = default;
+
+  /// How many frames may be on their way at once.
+  virtual size_t depth() const = 0;
+
+  /// Host memory for a frame of the route's dst, uninitialised, that the device writes to by
+  /// itself. It may outlive the session. Called by any thread.
+  virtual std::shared_ptr<std::byte> memory() = 0;
+
+  /// Starts a frame of the route's src, in the host's memory or in that of any device of the
+  /// backend. Its samples are no longer needed when this returns; dst is written to until the frame
+  /// is finished.
+  virtual void submit(const FilmView& src, std::shared_ptr<std::byte> dst) = 0;
+
+  /// Waits for the first frame that is not finished. False where half precision overflowed: dst
+  /// holds nothing of use then, and source() is to be made by another way.
+  [[nodiscard]] virtual bool finish() = 0;
+
+  /// The frame that was finished last as it came, in `memory`. Valid until the next submit().
+  virtual FilmView source(std::vector<std::byte>& memory) = 0;
+
+  /// How long the network itself has run for the frames that are finished, in seconds.
+  virtual double network_s() const = 0;
+
+  /// Whether frames of one format, one of them at least in a device's memory, have the same
+  /// samples. Called by one thread, which may be another one than that of the rest.
+  virtual bool same_samples(const FilmView& a, const FilmView& b) = 0;
+};
+
 /// A network loaded on a device. Immutable; shared by threads. Outlives its sessions.
 class Engine {
  public:
   virtual ~Engine() = default;
 
   virtual std::unique_ptr<Session> open() const = 0;
+
+  /// A stream of a film's frames. Null where memory does not suffice, or where the device leaves
+  /// films to the host: where Device::gpu() is none.
+  virtual std::unique_ptr<FilmSession> open_film(const FilmRoute&) const { return nullptr; }
 
   /// Device memory a session takes to plan this size, known before anything is allocated.
   virtual size_t bytes_needed(Size read) const = 0;
@@ -131,6 +179,9 @@ class Device {
   /// Memory that a plan may take now, in bytes, when the caller is about to fill `host_bytes` of
   /// the host's memory with something else.
   virtual size_t memory_available(size_t host_bytes) const = 0;
+
+  /// The GPU, for decoders that leave frames in its memory; none where engines open no films.
+  virtual std::optional<GpuShare> gpu() const { return std::nullopt; }
 
   /// The precision that load() will use. Error{usage} when it is not one of the device's.
   Precision chosen(Precision wanted) const;

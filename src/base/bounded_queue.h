@@ -31,11 +31,13 @@ class BoundedQueue {
   std::optional<T> take() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return closed_ || !things_.empty(); });
-    if (things_.empty()) return std::nullopt;
-    T thing = std::move(things_.front());
-    things_.pop_front();
-    changed_.notify_all();
-    return thing;
+    return take_first();
+  }
+
+  /// A thing that is there; does not wait.
+  std::optional<T> try_take() {
+    const std::lock_guard lock(mutex_);
+    return take_first();
   }
 
   /// No more will be put; what is there can still be taken.
@@ -54,6 +56,14 @@ class BoundedQueue {
   }
 
  private:
+  std::optional<T> take_first() {
+    if (things_.empty()) return std::nullopt;
+    T thing = std::move(things_.front());
+    things_.pop_front();
+    changed_.notify_all();
+    return thing;
+  }
+
   size_t limit_;
   std::mutex mutex_;
   std::condition_variable changed_;

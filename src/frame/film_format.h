@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "frame/frame_view.h"
 #include "tile/rect.h"
 
 namespace upres {
@@ -31,12 +32,12 @@ struct FilmFormat {
   ChromaSite site_x = ChromaSite::first;
   ChromaSite site_y = ChromaSite::middle;
 
-  int components() const { return (kind == Kind::gray ? 1 : 3) + (alpha ? 1 : 0); }
+  constexpr int components() const { return (kind == Kind::gray ? 1 : 3) + (alpha ? 1 : 0); }
   /// Channels of the picture that a network sees: 1 to 4, as of FrameInfo.
   int channels() const { return components(); }
   /// How many samples a component has: 0: luma or red, 1 and 2: the others of colour; alpha is
   /// last.
-  Size size_of(int component) const {
+  constexpr Size size_of(int component) const {
     if (kind != Kind::yuv || component == 0 || component == 3) return size;
     return {(size.width + (1 << chroma_log2_x) - 1) >> chroma_log2_x,
             (size.height + (1 << chroma_log2_y) - 1) >> chroma_log2_y};
@@ -59,6 +60,25 @@ struct FilmPlane {
 struct FilmView {
   FilmFormat format;
   std::array<FilmPlane, 4> planes = {};
+  MemoryKind memory = MemoryKind::host;
+  GpuShare gpu = {};  ///< where memory is MemoryKind::device: work put into its stream finds them made
+};
+
+/// Where the samples of a frame are in one block of memory.
+struct FilmLayout {
+  FilmFormat format;
+  size_t total_bytes = 0;
+  std::array<FilmPlane, 4> planes = {};  ///< without data
+  std::array<size_t, 4> offsets = {};    ///< of the planes' data, from where the block begins
+
+  /// A frame in such a block of the host's memory.
+  FilmView at(std::byte* block) const {
+    FilmView view{format, planes};
+    for (size_t c = 0; c < size_t(format.components()); ++c) {
+      view.planes[c].data = block + offsets[c];
+    }
+    return view;
+  }
 };
 
 }  // namespace upres

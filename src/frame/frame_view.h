@@ -20,6 +20,14 @@ inline size_t size_bytes(SampleType type) {
 /// Which memory the planes are in.
 enum class MemoryKind : uint8_t { host, pinned, device };
 
+/// A GPU that several libraries work on, and the stream by which one of them tells the others when
+/// its work is done. CUDA: a CUcontext and a CUstream.
+struct GpuShare {
+  int index = 0;
+  void* context = nullptr;
+  void* stream = nullptr;
+};
+
 /// One component: the sample of pixel (x, y) is at data + y * row_bytes + x * step_bytes.
 struct Plane {
   std::byte* data = nullptr;

@@ -79,7 +79,7 @@ std::vector<std::string_view> usual_codecs(std::string_view container) {
   if (container == "webm") return {"libvpx-vp9"};
   if (container == "apng") return {"apng"};
   if (container == "webp") return {"libwebp_anim"};
-  if (container == "yuv4mpegpipe") return {"wrapped_avframe"};
+  if (container == "yuv4mpegpipe" || container == "null") return {"wrapped_avframe"};
   if (container == "rawvideo") return {"rawvideo"};
   if (container == "avi") return {"libx264", "ffv1"};
   if (container == "mov") return {"libx264", "libx265", "prores_ks"};
@@ -260,7 +260,36 @@ void add_light_levels(AvOptions& options, const FilmFrame& like, const std::stri
   if (!parameters.empty()) options.set("x265-params", parameters);
 }
 
+/// Lets a frame's planes be those of a block of memory; returns the block's size.
+int fill_planes(AVFrame& frame, uint8_t* block) {
+  constexpr int kAlignment = 64;
+  const int bytes =
+      av_image_fill_arrays(frame.data, frame.linesize, block, AVPixelFormat(frame.format),
+                           frame.width, frame.height, kAlignment);
+  if (bytes < 0) throw std::bad_alloc();
+  frame.extended_data = frame.data;
+  return bytes;
+}
+
 }  // namespace
+
+FilmLayout FilmEncoding::layout() const {
+  Av<AVFrame> frame = new_av_frame();
+  frame->format = av_get_pix_fmt(pixel_format.c_str());
+  frame->width = format.size.width;
+  frame->height = format.size.height;
+  // Any address does: only what lies between them counts.
+  uint8_t block = 0;
+  constexpr size_t kReadAhead = 64;  // what encoders may read behind the last sample
+  FilmLayout layout{.format = format, .total_bytes = size_t(fill_planes(*frame, &block)) + kReadAhead};
+  const FilmView view = view_of(*frame, format);
+  for (size_t c = 0; c < size_t(format.components()); ++c) {
+    layout.planes[c] = view.planes[c];
+    layout.offsets[c] = size_t(view.planes[c].data - reinterpret_cast<std::byte*>(&block));
+    layout.planes[c].data = nullptr;
+  }
+  return layout;
+}
 
 Size FilmEncoding::fitting(const std::string& codec, const FilmFormat& layout, Size size) {
   const EncoderTraits* traits = traits_of(codec);
@@ -404,24 +433,26 @@ const AVCodecParameters& FilmEncoder::parameters() const {
   return *av_->parameters;
 }
 
-FilmFrame FilmEncoder::frame(const FilmFrame& source) const {
-  Av<AVFrame> frame = new_av_frame();
+/// Gives a frame all but its samples.
+void FilmEncoder::describe(AVFrame& frame, const FilmFrame& source) const {
   const AVCodecContext& context = *av_->context;
-  if (source.av && av_frame_copy_props(frame.get(), source.av.get()) < 0) throw std::bad_alloc();
-  frame->format = context.pix_fmt;
-  frame->width = context.width;
-  frame->height = context.height;
-  frame->crop_left = frame->crop_right = frame->crop_top = frame->crop_bottom = 0;
-  frame->colorspace = context.colorspace;
-  frame->color_primaries = context.color_primaries;
-  frame->color_trc = context.color_trc;
-  frame->color_range = context.color_range;
-  frame->chroma_location = context.chroma_sample_location;
-  frame->sample_aspect_ratio = context.sample_aspect_ratio;
-  frame->pict_type = AV_PICTURE_TYPE_NONE;
-  if (!source.interlaced) set_progressive(*frame);
-  frame->pts = source.pts;
-  if (av_frame_get_buffer(frame.get(), 0) < 0) throw std::bad_alloc();
+  if (source.av && av_frame_copy_props(&frame, source.av.get()) < 0) throw std::bad_alloc();
+  frame.format = context.pix_fmt;
+  frame.width = context.width;
+  frame.height = context.height;
+  frame.crop_left = frame.crop_right = frame.crop_top = frame.crop_bottom = 0;
+  frame.colorspace = context.colorspace;
+  frame.color_primaries = context.color_primaries;
+  frame.color_trc = context.color_trc;
+  frame.color_range = context.color_range;
+  frame.chroma_location = context.chroma_sample_location;
+  frame.sample_aspect_ratio = context.sample_aspect_ratio;
+  frame.pict_type = AV_PICTURE_TYPE_NONE;
+  if (!source.interlaced) set_progressive(frame);
+  frame.pts = source.pts;
+}
+
+FilmFrame FilmEncoder::wrap(std::shared_ptr<AVFrame> frame, const FilmFrame& source) const {
   FilmFrame made;
   made.view = view_of(*frame, encoding_.format);
   made.pts = source.pts;
@@ -430,6 +461,27 @@ FilmFrame FilmEncoder::frame(const FilmFrame& source) const {
   made.top_field_first = source.top_field_first;
   made.av = std::move(frame);
   return made;
+}
+
+FilmFrame FilmEncoder::frame(const FilmFrame& source) const {
+  Av<AVFrame> frame = new_av_frame();
+  describe(*frame, source);
+  if (av_frame_get_buffer(frame.get(), 0) < 0) throw std::bad_alloc();
+  return wrap(std::move(frame), source);
+}
+
+FilmFrame FilmEncoder::frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) const {
+  Av<AVFrame> frame = new_av_frame();
+  describe(*frame, source);
+  auto* block = reinterpret_cast<uint8_t*>(samples.get());
+  const int bytes = fill_planes(*frame, block);
+  using Owner = std::shared_ptr<std::byte>;
+  auto owner = std::make_unique<Owner>(std::move(samples));
+  const auto give_up = [](void* one, uint8_t*) { delete static_cast<Owner*>(one); };
+  frame->buf[0] = require(
+      av_buffer_create(block, size_t(bytes), give_up, owner.get(), AV_BUFFER_FLAG_READONLY));
+  (void)owner.release();
+  return wrap(std::move(frame), source);
 }
 
 void FilmEncoder::encode(const FilmFrame& frame, const std::function<void(FilmPacket)>& put) {

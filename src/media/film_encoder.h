@@ -40,6 +40,9 @@ struct FilmEncoding {
   bool global_header = false;        ///< as the container wants it
   std::vector<std::string> notices;  ///< what is lost, a sentence each
 
+  /// One of its frames in a block of memory, rows at multiples of 64 bytes.
+  FilmLayout layout() const;
+
   /// The shape that the encoder takes: even sides where it asks for them.
   static Size fitting(const std::string& codec, const FilmFormat& layout, Size size);
 };
@@ -78,6 +81,8 @@ class FilmEncoder {
 
   /// An uninitialised frame to be encoded, with the times of `source` and what it says of itself.
   FilmFrame frame(const FilmFrame& source) const;
+  /// The same with samples that are there, laid out as by the encoding; they are not written to.
+  FilmFrame frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) const;
   /// Takes the next frame, and hands out what is encoded.
   void encode(const FilmFrame& frame, const std::function<void(FilmPacket)>& put);
   /// Hands out the rest; no frame follows.
@@ -89,6 +94,8 @@ class FilmEncoder {
  private:
   struct Lav;
   void receive(const std::function<void(FilmPacket)>& put);
+  void describe(AVFrame& frame, const FilmFrame& source) const;
+  FilmFrame wrap(std::shared_ptr<AVFrame> frame, const FilmFrame& source) const;
   FilmEncoding encoding_;
   std::unique_ptr<Lav> av_;
   std::map<int64_t, int64_t> durations_;  ///< by the times of frames that are not out yet

@@ -28,7 +28,7 @@ struct FilmColour {
   friend bool operator==(const FilmColour&, const FilmColour&) = default;
 };
 
-/// A frame in host memory; copies share its samples, which are written before it is shared.
+/// A frame; copies share its samples, which are written before it is shared.
 struct FilmFrame {
   FilmView view;
   int64_t pts = 0;       ///< when it is shown, in the film's time base
@@ -38,9 +38,16 @@ struct FilmFrame {
   std::shared_ptr<AVFrame> av;  ///< where the samples are, with all else that the film says of them
 };
 
-/// An uninitialised frame like another, which has its times and all that is said of it.
-/// Error{memory}.
+/// An uninitialised frame like another in the host's memory, which has its times and all that is
+/// said of it. Error{memory}.
 FilmFrame frame_like(const FilmFrame& frame);
+
+/// The same frame in the host's memory: a copy where it is in a GPU's. Error{device}.
+FilmFrame in_host_memory(const FilmFrame& frame);
+
+/// A frame's times and all that is said of it, without its samples: what a decoder has few places
+/// for goes back to it.
+FilmFrame without_samples(const FilmFrame& frame);
 
 /// A film's stream of pictures.
 struct FilmInfo {

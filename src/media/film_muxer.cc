@@ -236,7 +236,7 @@ FilmMuxer::FilmMuxer(const FilmTarget& target, const FilmReader& source,
   std::string url = target.path;
   if (target.path == "-") {
     url = "pipe:1";
-  } else if (!is_sequence(target.path)) {
+  } else if (!is_sequence(target.path) && (muxer.flags & AVFMT_NOFILE) == 0) {
     const AtomicFile& file = output_->file.emplace(target.path, target.existing);
     url = fmt::format("file:/proc/self/fd/{}", file.descriptor());
   }

@@ -91,8 +91,8 @@ bool is_limited_by_default(AVCodecID codec) {
   return std::ranges::count(kLimited, codec) > 0;
 }
 
-bool is_full_range(const AVFrame& frame, Kind kind, AVCodecID codec) {
-  switch (frame.format) {
+bool is_full_range(const AVFrame& frame, AVPixelFormat pixels, Kind kind, AVCodecID codec) {
+  switch (pixels) {
     case AV_PIX_FMT_YUVJ420P:
     case AV_PIX_FMT_YUVJ422P:
     case AV_PIX_FMT_YUVJ444P:
@@ -162,8 +162,13 @@ std::optional<FilmFormat> layout_of(AVPixelFormat format) {
                     .chroma_log2_y = kind == Kind::yuv ? desc->log2_chroma_h : 0};
 }
 
+AVPixelFormat stored_pixels(const AVFrame& frame) {
+  if (frame.format != AV_PIX_FMT_CUDA) return AVPixelFormat(frame.format);
+  return reinterpret_cast<const AVHWFramesContext*>(frame.hw_frames_ctx->data)->sw_format;
+}
+
 FilmView view_of(const AVFrame& frame, const FilmFormat& format) {
-  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(AVPixelFormat(frame.format));
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(stored_pixels(frame));
   FilmView view{format, {}};
   for (int c = 0; c < desc->nb_components; ++c) {
     const AVComponentDescriptor& component = desc->comp[c];
@@ -172,14 +177,14 @@ FilmView view_of(const AVFrame& frame, const FilmFormat& format) {
         .row_bytes = frame.linesize[component.plane],
         .step_bytes = component.step,
         .word_bytes = component.depth + component.shift > 8 ? 2 : 1,
-        .shift = component.shift,
+        .shift = component.shift + component.depth - format.depth,
         .big_endian = (desc->flags & AV_PIX_FMT_FLAG_BE) != 0};
   }
+  if (frame.format == AV_PIX_FMT_CUDA) view.memory = MemoryKind::device;
   return view;
 }
 
-Meaning meaning_of(const AVFrame& frame, AVCodecID codec) {
-  const auto pixels = AVPixelFormat(frame.format);
+Meaning meaning_of(const AVFrame& frame, AVPixelFormat pixels, AVCodecID codec) {
   const auto layout = layout_of(pixels);
   if (!layout) {
     const char* name = av_get_pix_fmt_name(pixels);
@@ -191,7 +196,7 @@ Meaning meaning_of(const AVFrame& frame, AVCodecID codec) {
   Meaning meaning{*layout, {}, false};
   FilmFormat& format = meaning.format;
   format.size = {frame.width, frame.height};
-  format.full_range = is_full_range(frame, format.kind, codec);
+  format.full_range = is_full_range(frame, pixels, format.kind, codec);
   set_site(format, frame.chroma_location, codec);
   AVColorSpace matrix = format.kind == Kind::rgb ? AVCOL_SPC_RGB : frame.colorspace;
   if (format.kind != Kind::rgb) {

@@ -16,17 +16,21 @@ namespace upres {
 /// palettes, floats, bits, mosaics, components of several depths, frames in a device's memory.
 std::optional<FilmFormat> layout_of(AVPixelFormat format);
 
-/// Where the samples of a frame are. Its pixel format has a layout.
+/// How the samples of a frame are stored, be it in a GPU's memory.
+AVPixelFormat stored_pixels(const AVFrame& frame);
+
+/// Where the samples of a frame are. Its pixel format has a layout; GPUs store samples of `format`
+/// in words that have bits below them.
 FilmView view_of(const AVFrame& frame, const FilmFormat& format);
 
-/// What a frame's samples mean. `guessed`: whether it does not say so itself. Error{input} where
-/// upres does not convert them.
+/// What a frame's samples mean, which are those of `pixels`, however they are stored. `guessed`:
+/// whether it does not say so itself. Error{input} where upres does not convert them.
 struct Meaning {
   FilmFormat format;
   FilmColour colour;
   bool guessed = false;
 };
-Meaning meaning_of(const AVFrame& frame, AVCodecID codec);
+Meaning meaning_of(const AVFrame& frame, AVPixelFormat pixels, AVCodecID codec);
 
 /// The meaning of a result: the source's where that has the same kind of colour, else the usual one
 /// for its size. `layout` is that of its pixel format.

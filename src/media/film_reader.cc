@@ -18,6 +18,13 @@ namespace {
 constexpr const char* kProbeBytes = "50000000";
 constexpr const char* kProbeMicroseconds = "10000000";
 
+// Frames that are on their way between a GPU's decoder and the network, beyond what it keeps for
+// itself; it has 32 places in all.
+constexpr int kFramesOnTheirWay = 10;
+
+// A GPU that has made no frame of so many packets does not take the film.
+constexpr size_t kMostUnproved = 300;
+
 std::string url_of(const std::string& path) {
   if (path == "-") return "pipe:0";
   return path.find(':') == std::string::npos ? path : "file:" + path;  // no protocol's name
@@ -91,6 +98,30 @@ bool decodes_on_gpus(const AVCodec& codec) {
   }
 }
 
+/// The GPU as libav's; null, and why not, where it cannot be used.
+Av<AVBufferRef> share(const GpuShare& gpu, int* error) {
+  Av<AVBufferRef> device(av_hwdevice_ctx_alloc(AV_HWDEVICE_TYPE_CUDA));
+  *error = AVERROR(ENOSYS);  // a libav without CUDA
+  if (!device) return nullptr;
+  auto* context = reinterpret_cast<AVHWDeviceContext*>(device->data);
+  auto* cuda = static_cast<AVCUDADeviceContext*>(context->hwctx);
+  cuda->cuda_ctx = static_cast<CUcontext>(gpu.context);
+  cuda->stream = static_cast<CUstream>(gpu.stream);
+  *error = av_hwdevice_ctx_init(device.get());
+  return *error < 0 ? nullptr : std::move(device);
+}
+
+/// A frame of a GPU's in the host's memory.
+Av<AVFrame> copied_from_gpu(const AVFrame& frame) {
+  Av<AVFrame> host = new_av_frame();
+  if (const int error = av_hwframe_transfer_data(host.get(), &frame, 0); error < 0) {
+    fail(ErrorCode::device, "cannot copy a frame from the GPU: {}; give --hwaccel none",
+         av_reason(error));
+  }
+  if (av_frame_copy_props(host.get(), &frame) < 0) throw std::bad_alloc();
+  return host;
+}
+
 int64_t count_frames(const AVStream& stream, double duration_s, double rate) {
   if (stream.nb_frames > 0) return stream.nb_frames;
   return duration_s > 0 && rate > 0 ? std::llround(duration_s * rate) : 0;
@@ -112,11 +143,32 @@ FilmFrame frame_like(const FilmFrame& frame) {
   return made;
 }
 
+FilmFrame in_host_memory(const FilmFrame& frame) {
+  if (frame.view.memory != MemoryKind::device) return frame;
+  FilmFrame made = frame;
+  Av<AVFrame> host = copied_from_gpu(*frame.av);
+  made.view = view_of(*host, frame.view.format);
+  made.av = std::move(host);
+  return made;
+}
+
+FilmFrame without_samples(const FilmFrame& frame) {
+  FilmFrame made = frame;
+  made.view = {.format = frame.view.format};
+  if (!frame.av) return made;
+  Av<AVFrame> av = new_av_frame();
+  if (av_frame_copy_props(av.get(), frame.av.get()) < 0) throw std::bad_alloc();
+  av->width = frame.av->width;
+  av->height = frame.av->height;
+  made.av = std::move(av);
+  return made;
+}
+
 FilmReader::FilmReader(FilmReader&&) noexcept = default;
 FilmReader::~FilmReader() = default;
 
 FilmReader::FilmReader(const std::string& path, const FilmReadOptions& options)
-    : path_(path), av_(std::make_unique<Lav>()) {
+    : path_(path), options_(options), av_(std::make_unique<Lav>()) {
   start_av();
   forget_av_errors();
   const AVInputFormat* demuxer = nullptr;
@@ -191,46 +243,71 @@ void FilmReader::open_decoder(const FilmReadOptions& options) {
     fail(ErrorCode::input, "{} claims {}x{} pixels, more than --max-pixels allows", path_,
          parameters.width, parameters.height);
   }
-  av_->decoder.reset(require(avcodec_alloc_context3(codec)));
-  AVCodecContext& decoder = *av_->decoder;
-  if (avcodec_parameters_to_context(&decoder, &parameters) < 0) throw std::bad_alloc();
-  decoder.pkt_timebase = stream.time_base;
-  decoder.thread_count = options.threads;
-  decoder.max_pixels = options.max_pixels;
   if (options.gpu && decodes_on_gpus(*codec)) {
-    AVBufferRef* device = nullptr;
+    int error = 0;
     forget_av_errors();
-    const int error = av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_CUDA,
-                                             std::to_string(options.gpu_index).c_str(), nullptr, 0);
-    if (error < 0) {
+    av_->device = share(*options.gpu, &error);
+    if (!av_->device) {
       notices_.push_back(fmt::format(
           "decoding on the processor: the GPU cannot be used for it ({})", av_reason(error)));
-    } else {
-      av_->device.reset(device);
-      decoder.hw_device_ctx = require(av_buffer_ref(device));
-      decoder.get_format = choose_gpu_format;
-      // Frames that wait in queues must not starve the decoder; they are copied out at once.
-      decoder.extra_hw_frames = 4;
     }
     forget_av_errors();
   }
-  if (const int error = avcodec_open2(&decoder, codec, nullptr); error < 0) {
+  start_decoder(*codec);
+}
+
+void FilmReader::start_decoder(const AVCodec& codec) {
+  const AVStream& stream = av_->stream();
+  av_->decoder.reset(require(avcodec_alloc_context3(&codec)));
+  AVCodecContext& decoder = *av_->decoder;
+  if (avcodec_parameters_to_context(&decoder, stream.codecpar) < 0) throw std::bad_alloc();
+  decoder.pkt_timebase = stream.time_base;
+  decoder.thread_count = options_.threads;
+  decoder.max_pixels = options_.max_pixels;
+  if (av_->device) {
+    decoder.hw_device_ctx = require(av_buffer_ref(av_->device.get()));
+    decoder.get_format = choose_gpu_format;
+    decoder.extra_hw_frames = kFramesOnTheirWay;
+    decoder.thread_count = 1;  // each more would take a frame's place
+  }
+  if (const int error = avcodec_open2(&decoder, &codec, nullptr); error < 0) {
     fail(ErrorCode::input, "cannot decode the pictures in {}: {}", path_, av_reason(error));
   }
+}
+
+/// Whether the film is not for the GPU, which was tried: the processor then decodes from the start.
+bool FilmReader::falls_back(const AVFrame* frame) {
+  if (!av_->device || av_->proved) return false;
+  if (frame && frame->format == AV_PIX_FMT_CUDA) {
+    av_->proved = true;
+    av_->given.clear();
+    return false;
+  }
+  if (!frame && !av_->flushed && av_->given.size() < kMostUnproved) return false;
+  notices_.push_back(fmt::format(
+      "decoding on the processor: the GPU does not decode this film ({})",
+      av_reason(AVERROR_DECODER_NOT_FOUND)));
+  forget_av_errors();
+  av_->device.reset();
+  av_->again = std::exchange(av_->given, {});
+  av_->flushed = false;
+  damage_ = {};
+  start_decoder(*av_->decoder->codec);
+  return true;
 }
 
 void FilmReader::learn(const AVFrame& first) {
   const AVStream& stream = av_->stream();
   Meaning meaning;
   try {
-    meaning = meaning_of(first, stream.codecpar->codec_id);
+    meaning = meaning_of(first, av_->pixels_of(first), stream.codecpar->codec_id);
   } catch (const Error& error) {
     fail(error.code(), "cannot upscale {}: {}", path_, error.what());
   }
   info_.format = meaning.format;
   info_.colour = meaning.colour;
   info_.guessed_colour = meaning.guessed;
-  info_.pixel_format = av_get_pix_fmt_name(AVPixelFormat(first.format));
+  info_.pixel_format = av_get_pix_fmt_name(av_->pixels_of(first));
   info_.codec = avcodec_get_name(stream.codecpar->codec_id);
   info_.container = av_->format->iformat->name;
   info_.time_base = fraction(stream.time_base);
@@ -293,6 +370,11 @@ bool FilmReader::feed_decoder() {
   AVPacket& packet = *av_->packet;
   for (;;) {
     av_packet_unref(&packet);
+    if (!av_->again.empty()) {
+      av_packet_move_ref(&packet, av_->again.front().get());
+      av_->again.pop_front();
+      break;
+    }
     const int error = av_read_frame(av_->format.get(), &packet);
     if (error < 0) {
       if (error != AVERROR_EOF) damage_.cut_off = true;
@@ -310,6 +392,7 @@ bool FilmReader::feed_decoder() {
       av_->early.emplace_back(require(av_packet_clone(&packet)));
     }
   }
+  if (av_->device && !av_->proved) av_->given.emplace_back(require(av_packet_clone(&packet)));
   if ((packet.flags & AV_PKT_FLAG_CORRUPT) != 0) ++damage_.packets;
   if (avcodec_send_packet(av_->decoder.get(), &packet) < 0 &&
       (packet.flags & AV_PKT_FLAG_CORRUPT) == 0) {
@@ -318,11 +401,12 @@ bool FilmReader::feed_decoder() {
   return true;
 }
 
-/// The next frame in host memory; false at the end.
+/// The next frame; false at the end.
 bool FilmReader::decode(AVFrame& frame) {
   for (;;) {
     av_frame_unref(&frame);
     const int error = avcodec_receive_frame(av_->decoder.get(), &frame);
+    if (falls_back(error == 0 ? &frame : nullptr)) continue;
     if (error == 0) break;
     if (error == AVERROR_EOF) return false;
     if (error != AVERROR(EAGAIN)) {
@@ -331,32 +415,35 @@ bool FilmReader::decode(AVFrame& frame) {
     }
     if (!feed_decoder()) return false;
   }
-  if (frame.format == AV_PIX_FMT_CUDA) {
-    Av<AVFrame> host = new_av_frame();
-    if (const int error = av_hwframe_transfer_data(host.get(), &frame, 0); error < 0) {
-      fail(ErrorCode::device, "cannot copy a frame from the GPU: {}; give --hwaccel none",
-           av_reason(error));
-    }
-    av_frame_copy_props(host.get(), &frame);
+  if (frame.format == AV_PIX_FMT_CUDA && (frame.crop_left > 0 || frame.crop_top > 0)) {
+    // Which libav leaves to be done where frames are in a GPU's memory.
+    Av<AVFrame> host = copied_from_gpu(frame);
+    av_frame_apply_cropping(host.get(), AV_FRAME_CROP_UNALIGNED);
     av_frame_unref(&frame);
     av_frame_move_ref(&frame, host.get());
   }
   return true;
 }
 
+/// What a frame's samples are by the stream's own words: a GPU stores yuv420p10 as p010.
+AVPixelFormat FilmReader::Lav::pixels_of(const AVFrame& frame) const {
+  return frame.format == AV_PIX_FMT_CUDA ? decoder->sw_pix_fmt : AVPixelFormat(frame.format);
+}
+
 FilmFrame FilmReader::wrap(Av<AVFrame> frame) {
   FilmFrame made;
   FilmFormat format = info_.format;
   const bool same_kind = format.size == Size{frame->width, frame->height} &&
-                         info_.pixel_format == av_get_pix_fmt_name(AVPixelFormat(frame->format));
+                         info_.pixel_format == av_get_pix_fmt_name(av_->pixels_of(*frame));
   if (!same_kind) {
     try {
-      format = meaning_of(*frame, av_->stream().codecpar->codec_id).format;
+      format = meaning_of(*frame, av_->pixels_of(*frame), av_->stream().codecpar->codec_id).format;
     } catch (const Error& error) {
       fail(error.code(), "cannot upscale {} further: {}", path_, error.what());
     }
   }
   made.view = view_of(*frame, format);
+  if (made.view.memory == MemoryKind::device) made.view.gpu = *options_.gpu;
   made.duration = duration_of(*frame);
   made.pts = frame->best_effort_timestamp;
   const int64_t usual =

@@ -12,6 +12,8 @@
 
 #include "media/film_frame.h"
 
+struct AVCodec;
+
 namespace upres {
 
 struct FilmReadOptions {
@@ -25,9 +27,8 @@ struct FilmReadOptions {
   bool subtitles = true;
   int64_t max_pixels = int64_t(1) << 30;
   int threads = 0;  ///< of the decoder; 0: one per processor
-  /// Whether a GPU decodes, where it can; frames come to host memory.
-  bool gpu = false;
-  int gpu_index = 0;
+  /// The GPU that decodes, where it can: frames then are in its memory.
+  std::optional<GpuShare> gpu = {};
 };
 
 /// What was wrong with a film, so far.
@@ -74,9 +75,12 @@ class FilmReader {
   bool decode(AVFrame& frame);
   bool feed_decoder();
   void open_decoder(const FilmReadOptions& options);
+  void start_decoder(const AVCodec& codec);
+  bool falls_back(const AVFrame* frame);
   void learn(const AVFrame& first);
 
   std::string path_;
+  FilmReadOptions options_;
   std::unique_ptr<Lav> av_;
   FilmInfo info_;
   FilmDamage damage_;

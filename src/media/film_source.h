@@ -2,6 +2,7 @@
 // What libav knows of a film that is read. Included by media/ only.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct FilmReader::Lav {
   Av<AVFormatContext> format;
   Av<AVCodecContext> decoder;
   Av<AVBufferRef> device;  ///< a GPU that decodes; null: none
+  bool proved = false;     ///< a frame has come from there
+  /// What it was given before that, to be given to the processor where it does not take the film.
+  std::deque<Av<AVPacket>> given, again;
   Av<AVPacket> packet;
   int video = -1;            ///< the stream that is decoded
   std::vector<bool> counts;  ///< of each stream: whether the user wants it
@@ -22,6 +26,7 @@ struct FilmReader::Lav {
   std::vector<Av<AVPacket>> early;  ///< for the taker, met before the first frame
 
   AVStream& stream() const { return *format->streams[video]; }
+  AVPixelFormat pixels_of(const AVFrame& frame) const;
 };
 
 }  // namespace upres

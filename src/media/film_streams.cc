@@ -23,6 +23,7 @@ bool holds_pictures_only(const AVOutputFormat& container) {
 
 bool holds(const AVOutputFormat& container, const AVCodecParameters& stream) {
   const AVMediaType type = stream.codec_type;
+  if (is_one_of(container, {"null"})) return true;
   if (type == AVMEDIA_TYPE_ATTACHMENT) return is_one_of(container, {"matroska"});
   if (stream.codec_id == AV_CODEC_ID_NONE || holds_pictures_only(container)) return false;
   if (type == AVMEDIA_TYPE_DATA && !is_one_of(container, {"mpegts"})) return false;

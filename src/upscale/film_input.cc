@@ -70,6 +70,9 @@ std::optional<FilmFrame> FilmInput::next_whole() {
   const FilmFrame& present = *present_;
   if (options_.deinterlace != Deinterlace::on && !present.interlaced) return present_;
   has_deinterlaced_ = true;
+  for (std::optional<FilmFrame>* one : {&previous_, &present_, &following_}) {
+    if (*one) *one = in_host_memory(**one);
+  }
   FilmFrame made = frame_like(present);
   made.interlaced = false;
   const auto neighbour = [&](const std::optional<FilmFrame>& other) {

@@ -21,12 +21,21 @@ int64_t SegmentedOutput::segment_of(int64_t pts) const {
   return int64_t(std::floor(double(pts - start_) / length_));
 }
 
-FilmFrame SegmentedOutput::frame(const FilmFrame& source) {
+/// The one of the frame's segment.
+FilmEncoder& SegmentedOutput::encoder_for(const FilmFrame& source) {
   const int64_t segment = segment_of(source.pts);
   if (encoder_ && segment != segment_) end_segment();
   if (!encoder_) encoder_ = std::make_unique<FilmEncoder>(encoding_, source);
   segment_ = segment;
-  return encoder_->frame(source);
+  return *encoder_;
+}
+
+FilmFrame SegmentedOutput::frame(const FilmFrame& source) {
+  return encoder_for(source).frame(source);
+}
+
+FilmFrame SegmentedOutput::frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) {
+  return encoder_for(source).frame(source, std::move(samples));
 }
 
 void SegmentedOutput::put(const FilmFrame& made) {

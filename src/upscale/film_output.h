@@ -26,13 +26,16 @@ class SegmentedOutput : public FilmSink {
   SegmentedOutput(FilmEncoding encoding, Journal& journal, double length_s, int64_t start);
 
   const FilmFormat& format() const override { return encoding_.format; }
+  FilmLayout layout() const override { return encoding_.layout(); }
   FilmFrame frame(const FilmFrame& source) override;
+  FilmFrame frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) override;
   void put(const FilmFrame& made) override;
   /// Ends the last segment.
   void finish();
 
  private:
   int64_t segment_of(int64_t pts) const;
+  FilmEncoder& encoder_for(const FilmFrame& source);
   void end_segment();
   void take(const FilmPacket& packet);
 
@@ -74,7 +77,11 @@ class DirectOutput : public FilmSink {
                std::function<void(const FilmPacket&)> put)
       : encoding_(std::move(encoding)), encoder_(encoder), put_(std::move(put)) {}
   const FilmFormat& format() const override { return encoding_.format; }
+  FilmLayout layout() const override { return encoding_.layout(); }
   FilmFrame frame(const FilmFrame& source) override { return encoder_.frame(source); }
+  FilmFrame frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) override {
+    return encoder_.frame(source, std::move(samples));
+  }
   void put(const FilmFrame& made) override { encoder_.encode(made, put_); }
   void finish() { encoder_.finish(put_); }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <exception>
 #include <future>
 #include <memory>
@@ -36,13 +37,18 @@ class Busy {
   Clock::time_point start_ = Clock::now();
 };
 
-using Result = std::shared_ptr<const Frame>;
+/// What becomes of a frame: a picture, or samples as the sink lays them out.
+struct Result {
+  std::shared_ptr<const Frame> picture;
+  std::shared_ptr<std::byte> samples;
+};
 
 /// A frame on its way.
 struct Item {
   FilmFrame frame;
-  Frame picture;                      ///< empty where the frame is like the last one
-  std::promise<Result> made;          ///< of the picture
+  bool as_samples = false;            ///< a FilmSession runs it
+  Frame picture;                      ///< of a frame that none runs
+  std::promise<Result> made;
   std::shared_future<Result> result;  ///< the frame's, or of the one it is like
   bool duplicate = false;
 };
@@ -90,8 +96,9 @@ class Run {
         options_(options),
         events_(events),
         stop_(stop),
-        limit_(waiting_limit(sink.format()) + upscalers.size()),
-        to_run_(limit_),
+        layout_(sink.layout()),
+        limit_(waiting_limit(sink.format()) + upscalers.size() * (may_run_samples() ? 3 : 1)),
+        to_run_(may_run_samples() ? 2 : limit_),  // decoders on GPUs have few places for frames
         in_order_(limit_) {
     options_.upscale.size = {.rule = OutputSize::Rule::exact, .size = sink.format().size};
     options_.upscale.type = SampleType::u16;
@@ -102,14 +109,18 @@ class Run {
     threads.emplace_back([this] { guarded([this] { read(); }); });
     threads.emplace_back([this] { guarded([this] { write(); }); });
     for (size_t i = 1; i < upscalers_.size(); ++i) {
-      threads.emplace_back([this, i] { guarded([this, i] { upscale(*upscalers_[i], false); }); });
+      threads.emplace_back([this, i] { guarded([this, i] { upscale(i, false); }); });
     }
     guarded([this] {
-      upscale(*upscalers_[0], true);
+      upscale(0, true);
       tell_until_written();
     });
     for (std::thread& thread : threads) thread.join();
     if (failure_) std::rethrow_exception(failure_);
+    const std::chrono::duration<double> span = last_end_ - first_begin_;
+    if (span.count() > 0) {
+      count_.network_share = count_.network_s / (span.count() * double(upscalers_.size()));
+    }
     return count_;
   }
 
@@ -138,32 +149,66 @@ class Run {
     if (stop_.stop_requested()) throw Error(ErrorCode::interrupted, "interrupted");
   }
 
-  /// The source's thread: frames become pictures.
+  bool may_run_samples() const {
+    return layout_.total_bytes > 0 && upscalers_.front()->converts_films();
+  }
+
+  /// Before the first frame is handed on: has the devices run samples, if all of them can.
+  void open_sessions(const FilmFormat& format) {
+    if (!may_run_samples()) return;
+    for (Upscaler* upscaler : upscalers_) {
+      auto session = upscaler->open_film(format, layout_, options_.upscale);
+      if (!session) return sessions_.clear();
+      sessions_.push_back(std::move(session));
+    }
+    session_format_ = format;
+  }
+
+  bool are_same(const FilmFrame& a, const FilmFrame& b) {
+    if (a.view.format != b.view.format) return false;
+    const bool on_host = a.view.memory != MemoryKind::device && b.view.memory != MemoryKind::device;
+    return on_host ? same_samples(a.view, b.view)
+                   : sessions_.front()->same_samples(a.view, b.view);
+  }
+
+  std::optional<FilmFrame> next_frame() {
+    const Busy busy(count_.decode_s);
+    return source_();
+  }
+
+  /// The source's thread: frames become pictures, where no device does that.
   void read() {
     std::shared_ptr<Item> last;
+    FilmFrame last_frame;  // its samples: those of the item go when they are run
     std::unique_ptr<FilmPlan> plan;
     while (!failed_) {
       check_stop();
       auto item = std::make_shared<Item>();
+      std::optional<FilmFrame> frame = next_frame();
+      if (!frame) break;
+      if (!last) open_sessions(frame->view.format);
       {
         const Busy busy(count_.decode_s);
-        std::optional<FilmFrame> frame = source_();
-        if (!frame) break;
-        item->frame = std::move(*frame);
+        item->as_samples = !sessions_.empty() && frame->view.format == session_format_;
+        item->frame = item->as_samples ? std::move(*frame) : in_host_memory(*frame);
         const FilmView& view = item->frame.view;
-        item->duplicate = options_.duplicates_once && last &&
-                          last->frame.view.format == view.format &&
-                          same_samples(last->frame.view, view);
+        item->duplicate = options_.duplicates_once && last && are_same(last_frame, item->frame);
         if (item->duplicate) {
           item->result = last->result;
         } else {
-          if (!plan || plan->format != view.format) plan = std::make_unique<FilmPlan>(view.format);
-          item->picture = Frame(picture_of(view.format));
-          picture_from_film(*plan, view, item->picture, 0, view.format.size.height);
+          if (!item->as_samples) {
+            if (!plan || plan->format != view.format) {
+              plan = std::make_unique<FilmPlan>(view.format);
+            }
+            item->picture = Frame(picture_of(view.format));
+            picture_from_film(*plan, view, item->picture, 0, view.format.size.height);
+          }
           item->result = item->made.get_future().share();
         }
       }
       last = item;
+      last_frame = item->frame;
+      if (item->duplicate) item->frame = without_samples(item->frame);
       if (!in_order_.put(item)) break;
       if (!item->duplicate && !to_run_.put(item)) break;
     }
@@ -171,39 +216,113 @@ class Run {
     in_order_.close();
   }
 
-  /// A device's thread: pictures become results.
-  void upscale(Upscaler& upscaler, bool tells) {
-    double seconds = 0;
-    TileCount tiles;
-    UpscaleEvents events;
+  /// A device's thread: frames become results.
+  void upscale(size_t device, bool tells) {
+    Worker worker{.upscaler = *upscalers_[device]};
     if (tells) {
-      events.progress = [this](const Progress&) { tell(); };
-      events.notice = events_.notice;
-      events.planned = events_.planned;
+      worker.events.progress = [this](const Progress&) { tell(); };
+      worker.events.notice = events_.notice;
+      worker.events.planned = events_.planned;
     }
-    while (auto item = to_run_.take()) {
+    std::optional<Clock::time_point> began;
+    while (auto item = next_for(worker)) {
+      if (!*item) {
+        finish_first(worker);
+        continue;
+      }
       if (options_.pause) {
         options_.pause->wait(stop_, [&] {
           if (tells) tell();
         });
       }
       check_stop();
+      if (!began) began = Clock::now();
       try {
-        const Busy busy(seconds);
-        const TileCount run = make(upscaler, **item, events);
-        tiles.made += run.made;
-        tiles.repaired += run.repaired;
+        run(worker, device, *item);
       } catch (...) {
         (*item)->made.set_exception(std::current_exception());
         throw;
       }
-      events.planned = {};  // the same for all
       if (tells) tell();
     }
     const std::lock_guard lock(mutex_);
-    count_.network_s += seconds;
-    count_.tiles.made += tiles.made;
-    count_.tiles.repaired += tiles.repaired;
+    count_.network_s += worker.seconds + (worker.session ? worker.session->network_s() : 0);
+    count_.tiles.made += worker.tiles.made;
+    count_.tiles.repaired += worker.tiles.repaired;
+    if (!began) return;
+    first_begin_ = std::min(first_begin_, *began);
+    last_end_ = std::max(last_end_, Clock::now());
+  }
+
+  /// What a device's thread has.
+  struct Worker {
+    Upscaler& upscaler;
+    FilmSession* session = nullptr;
+    std::deque<std::shared_ptr<Item>> under_way = {};  ///< in the session
+    std::deque<std::shared_ptr<std::byte>> memory = {};
+    UpscaleEvents events = {};
+    double seconds = 0;  ///< of pictures
+    TileCount tiles = {};
+  };
+
+  /// The next frame to be run; null where one that is under way is to be finished first; none at the
+  /// end.
+  std::optional<std::shared_ptr<Item>> next_for(Worker& worker) {
+    if (worker.under_way.empty()) return to_run_.take();
+    if (worker.under_way.size() < worker.session->depth()) {
+      if (auto item = to_run_.try_take()) return item;
+    }
+    return nullptr;
+  }
+
+  void run(Worker& worker, size_t device, const std::shared_ptr<Item>& item) {
+    if (!item->as_samples) {
+      const Busy busy(worker.seconds);
+      count(worker, make(worker.upscaler, *item, worker.events));
+      worker.events.planned = {};  // the same for all
+      return;
+    }
+    worker.session = sessions_[device].get();
+    if (worker.events.planned) worker.events.planned(worker.upscaler.film_grid());
+    worker.events.planned = {};
+    worker.memory.push_back(worker.session->memory());
+    worker.session->submit(item->frame.view, worker.memory.back());
+    item->frame = without_samples(item->frame);
+    worker.under_way.push_back(item);
+  }
+
+  void finish_first(Worker& worker) {
+    const bool is_right = worker.session->finish();
+    const std::shared_ptr<Item> item = std::move(worker.under_way.front());
+    worker.under_way.pop_front();
+    const std::shared_ptr<std::byte> samples = std::move(worker.memory.front());
+    worker.memory.pop_front();
+    if (is_right) {
+      const TileGrid& tiles = worker.upscaler.film_grid();
+      count(worker, {int64_t(tiles.columns()) * tiles.rows(), 0});
+    } else {
+      make_again(worker, samples.get());
+    }
+    item->made.set_value({nullptr, samples});
+  }
+
+  /// A frame that overflowed half precision in a session, as a picture.
+  void make_again(Worker& worker, std::byte* samples) {
+    const Busy busy(worker.seconds);
+    std::vector<std::byte> memory;
+    const FilmView came = worker.session->source(memory);
+    Frame picture(picture_of(came.format));
+    picture_from_film(FilmPlan(came.format), came, picture, 0, came.format.size.height);
+    PictureSink sink(worker.upscaler.result_info(picture.info(), options_.upscale));
+    PictureSource source(std::move(picture));
+    count(worker, worker.upscaler.run(source, false, sink, options_.upscale, worker.events, stop_));
+    film_from_picture(FilmPlan(layout_.format), sink.take(), layout_.at(samples), 0,
+                      layout_.format.size.height);
+  }
+
+  static void count(Worker& worker, const TileCount& tiles) {
+    worker.tiles.made += tiles.made;
+    worker.tiles.repaired += tiles.repaired;
   }
 
   TileCount make(Upscaler& upscaler, Item& item, const UpscaleEvents& events) {
@@ -217,7 +336,7 @@ class Run {
     PictureSink sink(upscaler.result_info(info, options_.upscale));
     const TileCount tiles =
         upscaler.run(source, constant_alpha, sink, options_.upscale, events, stop_);
-    item.made.set_value(std::make_shared<const Frame>(sink.take()));
+    item.made.set_value({std::make_shared<const Frame>(sink.take()), nullptr});
     return tiles;
   }
 
@@ -234,14 +353,19 @@ class Run {
         if (failed_) return;
       }
       const Busy busy(count_.encode_s);
-      FilmFrame made = sink_.frame((*item)->frame);
-      film_from_picture(plan, *result, made.view, 0, plan.format.size.height);
-      sink_.put(made);
+      sink_.put(frame_of(plan, (*item)->frame, result));
       if ((*item)->duplicate) ++count_.duplicates;
       ++written_;
     }
     count_.frames = written_;
     done_ = true;
+  }
+
+  FilmFrame frame_of(const FilmPlan& plan, const FilmFrame& source, const Result& result) {
+    if (result.samples) return sink_.frame(source, result.samples);
+    FilmFrame made = sink_.frame(source);
+    film_from_picture(plan, *result.picture, made.view, 0, plan.format.size.height);
+    return made;
   }
 
   void tell() {
@@ -263,6 +387,9 @@ class Run {
   FilmStreamOptions options_;
   const FilmEvents& events_;
   const std::stop_token& stop_;
+  FilmLayout layout_;
+  std::vector<std::unique_ptr<FilmSession>> sessions_;  ///< one a device, or none
+  FilmFormat session_format_;
   size_t limit_;
   BoundedQueue<std::shared_ptr<Item>> to_run_;
   BoundedQueue<std::shared_ptr<Item>> in_order_;
@@ -271,6 +398,8 @@ class Run {
   std::atomic<bool> failed_ = false;
   std::atomic<bool> done_ = false;
   std::atomic<int64_t> written_ = 0;
+  Clock::time_point first_begin_ = Clock::time_point::max();
+  Clock::time_point last_end_ = Clock::time_point::min();
   FilmCount count_;  ///< each part by one thread, or under the mutex
 };
 

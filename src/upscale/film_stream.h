@@ -5,7 +5,8 @@
 //      one thread                └→ in order → ........ result ready ←──────┘
 //                                       └→ (picture to film) → sink: one thread
 //
-// Between the threads a few frames wait, however long the film is.
+// Where a device has both conversions itself (FilmSession), frames pass as samples, and several are
+// on their way there. Between the threads a few frames wait, however long the film is.
 #pragma once
 
 #include <atomic>
@@ -30,8 +31,14 @@ class FilmSink {
   virtual ~FilmSink() = default;
   /// What results are made of.
   virtual const FilmFormat& format() const = 0;
+  /// How results may come in one block of memory each; of no bytes: not at all.
+  virtual FilmLayout layout() const { return {}; }
   /// An uninitialised frame of that format, with the times of a source's.
   virtual FilmFrame frame(const FilmFrame& source) = 0;
+  /// The same of samples that are there, in that layout.
+  virtual FilmFrame frame(const FilmFrame& source, std::shared_ptr<std::byte>) {
+    return frame(source);
+  }
   virtual void put(const FilmFrame& made) = 0;
 };
 
@@ -42,6 +49,8 @@ struct FilmCount {
   TileCount tiles;
   double decode_s = 0;   ///< and made into pictures
   double network_s = 0;  ///< of all devices
+  /// Of the time from the network's first frame to its last one, how much its devices were at work.
+  double network_share = 0;
   double encode_s = 0;   ///< made into frames, and encoded
 };
 

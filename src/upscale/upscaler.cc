@@ -150,6 +150,28 @@ std::vector<StagePlan> Upscaler::plan(const FrameInfo& picture, bool constant_al
   return stages;
 }
 
+std::unique_ptr<FilmSession> Upscaler::open_film(const FilmFormat& film, const FilmLayout& result,
+                                                 const UpscaleOptions& options) {
+  const FilmFormat& made = result.format;
+  const bool one_run = made.size == OutputSize{}.of(film.size, scale_) && !options.eight_ways;
+  if (!converts_films() || !one_run || film.alpha || made.alpha) return nullptr;
+  const FrameInfo picture{film.size, SampleType::u16, film.channels()};
+  const StagePlan stage{.picture = picture,
+                        .result = {made.size, SampleType::u16, film.channels()},
+                        .grid = TileGrid(film.size, film.size, 0, 1),
+                        .scale = scale_};
+  // Exact tiles change nothing but the time: as few as there is memory for.
+  Size tile = exact() && !options_.side ? film.size : wanted_tile(stage);
+  for (;;) {
+    film_grid_ = grid(film.size, tile);
+    if (!exact() && film_grid_->columns() * film_grid_->rows() > 1) return nullptr;
+    if (auto session = engine_.open_film({film, result, *film_grid_})) return session;
+    if (std::max(tile.width, tile.height) <= kSmallestSide) return nullptr;
+    const auto smaller = [](int side) { return std::max(std::min(side, kSmallestSide), side / 2); };
+    tile = {smaller(tile.width), smaller(tile.height)};
+  }
+}
+
 TileCount Upscaler::run(RowSource& picture, bool constant_alpha, RowSink& result,
                         const UpscaleOptions& options, const UpscaleEvents& events,
                         const std::stop_token& stop) {

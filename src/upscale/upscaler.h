@@ -85,7 +85,18 @@ class Upscaler {
                 const UpscaleOptions& options, const UpscaleEvents& events,
                 const std::stop_token& stop);
 
-  /// The same for a picture in memory.
+  /// Whether its device may have the films' conversions itself.
+  bool converts_films() const { return device_.gpu().has_value(); }
+
+  /// A film's way through the network as samples, where the device has it and one run makes the
+  /// size that is asked for; null otherwise, where memory does not suffice and where tiles fade
+  /// into each other.
+  std::unique_ptr<FilmSession> open_film(const FilmFormat& film, const FilmLayout& result,
+                                         const UpscaleOptions& options);
+  /// The tiles of each of its frames.
+  const TileGrid& film_grid() const { return *film_grid_; }
+
+  /// run() for a picture in memory.
   Frame run(const Frame& picture, const UpscaleOptions& options, const UpscaleEvents& events,
             const std::stop_token& stop);
 
@@ -111,6 +122,7 @@ class Upscaler {
   double bytes_per_pixel_;  ///< of the input: what automatic tiles are chosen by
   TileOptions options_;
   JobRunner runner_;
+  std::optional<TileGrid> film_grid_;  ///< of the film that was opened last
   size_t resident_;  ///< what the process took when the network was loaded and nothing planned
 };
 

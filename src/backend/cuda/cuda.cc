@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/cuda/cuda.h"
 
+#include <cuda.h>
+
 #include <algorithm>
 
 #include "backend/cuda/engine.h"
@@ -9,6 +11,23 @@
 
 namespace upres {
 namespace {
+
+using GetContext = decltype(&cuCtxGetCurrent);
+
+/// The context that CUDA's runtime works in, of the present GPU.
+void* runtime_context() {
+  void* function = nullptr;
+  cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+  constexpr int kSince = 4000;
+  cuda::check(cudaGetDriverEntryPointByVersion("cuCtxGetCurrent", &function, kSince,
+                                               cudaEnableDefault, &found),
+              "asking the driver for its context");
+  CUcontext context = nullptr;
+  const bool is_there = found == cudaDriverEntryPointSuccess &&
+                        reinterpret_cast<GetContext>(function)(&context) == CUDA_SUCCESS;
+  UPRES_ASSERT(is_there && context, "a GPU that was chosen has a context");
+  return context;
+}
 
 constexpr int kOldestMajor = 8;  // Ampere: cp.async, and mma of 16 inputs at a time
 
@@ -47,6 +66,9 @@ class CudaDevice : public Device {
            properties_.name, properties_.major, properties_.minor, kOldestMajor);
     }
     cuda::check(cudaSetDevice(options.gpu), "choosing the GPU");
+    cuda::check(cudaFree(nullptr), "starting the GPU");
+    decoding_ = cuda::make_stream();
+    gpu_ = {options.gpu, runtime_context(), decoding_.get()};
   }
 
   std::string name() const override {
@@ -63,6 +85,7 @@ class CudaDevice : public Device {
     return {Precision::fp16, Precision::fp16_fast, Precision::fp32};
   }
   bool uses_host_memory() const override { return false; }
+  std::optional<GpuShare> gpu() const override { return gpu_; }
   size_t tile_budget() const override { return kTileBudget; }
   size_t memory_available(size_t) const override {
     size_t available = 0;
@@ -80,6 +103,8 @@ class CudaDevice : public Device {
  private:
   DeviceOptions options_;
   cudaDeviceProp properties_{};
+  cuda::Stream decoding_;  ///< for decoders
+  GpuShare gpu_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "backend/cuda/elementwise.h"
+#include "backend/cuda/film_session.h"
 #include "backend/cuda/session.h"
 #include "base/error.h"
 
@@ -80,6 +81,10 @@ void CudaEngine::use_gpu() const {
 
 std::unique_ptr<Session> CudaEngine::open() const {
   return open_cuda_session(*this);
+}
+
+std::unique_ptr<FilmSession> CudaEngine::open_film(const FilmRoute& route) const {
+  return open_cuda_film(*this, route);
 }
 
 const CudaEngine* CudaEngine::in_single_precision() const {

@@ -31,6 +31,7 @@ class CudaEngine : public Engine {
   CudaEngine(const Graph& graph, const DeviceOptions& options, Precision precision);
 
   std::unique_ptr<Session> open() const override;
+  std::unique_ptr<FilmSession> open_film(const FilmRoute& route) const override;
   size_t bytes_needed(Size read) const override;
 
   /// Makes the engine's GPU that of the calling thread.

@@ -15,6 +15,7 @@ void check(cudaError_t result, const char* what) {
 }
 
 DeviceBuffer::DeviceBuffer(size_t size_bytes) : size_bytes_(size_bytes) {
+  if (size_bytes == 0) return;
   void* memory = nullptr;
   check(cudaMalloc(&memory, size_bytes), "allocating memory on the GPU");
   memory_.reset(static_cast<std::byte*>(memory));
@@ -39,10 +40,26 @@ Stream make_stream() {
   return Stream(stream);
 }
 
-Event make_event() {
+namespace {
+
+Event make_event_with(unsigned flags) {
   cudaEvent_t event = nullptr;
-  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  check(cudaEventCreateWithFlags(&event, flags), "making an event");
   return Event(event);
+}
+
+}  // namespace
+
+Event make_event() {
+  return make_event_with(cudaEventDisableTiming);
+}
+
+Event make_blocking_event() {
+  return make_event_with(cudaEventDisableTiming | cudaEventBlockingSync);
+}
+
+Event make_timer() {
+  return make_event_with(cudaEventDefault);
 }
 
 Recording record(cudaStream_t stream, const std::function<void()>& launches) {

@@ -27,6 +27,7 @@ struct FreePinned {
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
+  /// 0 bytes are no memory.
   explicit DeviceBuffer(size_t size_bytes);
   /// A copy of host memory.
   template <typename T>
@@ -72,6 +73,10 @@ struct DestroyEvent {
 };
 using Event = std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, DestroyEvent>;
 Event make_event();
+/// One that host threads sleep at until it has passed.
+Event make_blocking_event();
+/// One that tells times.
+Event make_timer();
 
 struct DestroyGraph {
   void operator()(cudaGraphExec_t graph) const { cudaGraphExecDestroy(graph); }
