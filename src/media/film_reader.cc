@@ -432,6 +432,9 @@ AVPixelFormat FilmReader::Lav::pixels_of(const AVFrame& frame) const {
 
 FilmFrame FilmReader::wrap(Av<AVFrame> frame) {
   FilmFrame made;
+  // A decoder without places for frames would fail.
+  const bool is_full = *av_->given_out >= kFramesOnTheirWay;
+  if (frame->format == AV_PIX_FMT_CUDA && is_full) frame = copied_from_gpu(*frame);
   FilmFormat format = info_.format;
   const bool same_kind = format.size == Size{frame->width, frame->height} &&
                          info_.pixel_format == av_get_pix_fmt_name(av_->pixels_of(*frame));
@@ -458,7 +461,15 @@ FilmFrame FilmReader::wrap(Av<AVFrame> frame) {
   if (made.duration <= 0) made.duration = usual;
   made.interlaced = is_interlaced(*frame);
   made.top_field_first = is_top_field_first(*frame);
-  made.av = std::move(frame);
+  if (made.view.memory != MemoryKind::device) {
+    made.av = std::move(frame);
+    return made;
+  }
+  ++*av_->given_out;
+  made.av = {frame.release(), [count = av_->given_out](AVFrame* one) {
+               AvDelete()(one);
+               --*count;
+             }};
   return made;
 }
 

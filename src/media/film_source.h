@@ -2,8 +2,10 @@
 // What libav knows of a film that is read. Included by media/ only.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "media/av.h"
@@ -16,6 +18,8 @@ struct FilmReader::Lav {
   Av<AVCodecContext> decoder;
   Av<AVBufferRef> device;  ///< a GPU that decodes; null: none
   bool proved = false;     ///< a frame has come from there
+  /// Frames in its memory that are in use outside of the reader.
+  std::shared_ptr<std::atomic<int>> given_out = std::make_shared<std::atomic<int>>(0);
   /// What it was given before that, to be given to the processor where it does not take the film.
   std::deque<Av<AVPacket>> given, again;
   Av<AVPacket> packet;
