@@ -76,10 +76,10 @@ END
 }
 
 same() {
-  local name
+  local name how where
   for name in sample.mp4 bt709_full_range.mp4 h265_10bits.mp4 h264_10bits.mp4 var_fps_video.mp4 \
     sample_with_color_info.mp4 roadtrip-vp92-10bit.webm av1_video.mkv silent-black-10s.mp4 \
-    sample_sef_slow_motion.mp4 interlaced_h264_576i.ts; do
+    sample_sef_slow_motion.mp4 interlaced_h264.mkv; do
     for how in auto none; do
       film $name -b cuda --end 3 --no-audio --no-subs -c ffv1 -o "$work/$how.mkv" --hwaccel $how -v \
         >"$work/$how.log" 2>&1 || { fail "$name --hwaccel $how"; tail -3 "$work/$how.log"; }
@@ -97,6 +97,7 @@ same() {
 }
 
 several() {
+  local how gpus round
   if [ "$(nvidia-smi -L | wc -l)" -lt 2 ]; then
     echo "one GPU: SKIPPED"
     return
@@ -109,7 +110,10 @@ several() {
     equal "$work/0.mkv" "$work/0,1.mkv" "-g 0,1 and -g 0, --hwaccel $how"
   done
   for gpus in 0 0,1; do
-    film large_h264_8bit.mkv -g $gpus --every-frame -f null --json | grep '"done"'
+    for round in 1 2; do
+      echo "-g $gpus, round $round"
+      film large_h264_8bit.mkv -g $gpus --every-frame -f null --json | grep '"done"'
+    done
   done
 }
 
@@ -118,7 +122,7 @@ encoder() {
 }
 
 speed() {
-  local round
+  local round name how
   for round in 1 2 3; do
     for name in large_h264_8bit.mkv large_hevc_10bit.mkv; do
       for how in auto none; do

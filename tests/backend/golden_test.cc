@@ -38,7 +38,8 @@ void PrintTo(const Golden& golden, std::ostream* stream) {
 
 std::vector<Golden> all_goldens() {
   std::vector<Golden> goldens;
-  for (const auto& entry : fs::directory_iterator(kSource / "tests/golden")) {
+  std::error_code absent;  // no cases, which fails unless a filter asks for other tests alone
+  for (const auto& entry : fs::directory_iterator(kSource / "tests/golden", absent)) {
     const fs::path& path = entry.path();
     const bool is_case =
         path.extension() == ".safetensors" && path.stem().extension() != ".weights";
