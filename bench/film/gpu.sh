@@ -78,7 +78,7 @@ END
 same() {
   local name how where
   for name in sample.mp4 bt709_full_range.mp4 h265_10bits.mp4 h264_10bits.mp4 var_fps_video.mp4 \
-    sample_with_color_info.mp4 roadtrip-vp92-10bit.webm av1_video.mkv silent-black-10s.mp4 \
+    sample_with_color_info.mp4 roadtrip-vp92-10bit.webm av1_video.mkv av1_444.mkv silent-black-10s.mp4 \
     sample_sef_slow_motion.mp4 interlaced_h264.mkv; do
     for how in auto none; do
       film $name -b cuda --end 3 --no-audio --no-subs -c ffv1 -o "$work/$how.mkv" --hwaccel $how -v \

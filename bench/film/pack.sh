@@ -23,6 +23,8 @@ cp ../shared/data/videos/{sample.mp4,bt709_full_range.mp4,h265_10bits.mp4,h264_1
   ../shared/data/videos/nasa_13013.mp4 "$parts/films"
 ffmpeg -v error -i ../shared/data/videos/nasa_13013.mp4 -an -frames:v 120 -vf interlace \
   -c:v libx264 -flags +ildct+ilme "$parts/films/interlaced_h264.mkv"
+ffmpeg -v error -i ../shared/data/videos/nasa_13013.mp4 -an -frames:v 48 -vf scale=160:120 -pix_fmt yuv444p \
+  -c:v libaom-av1 -cpu-used 8 "$parts/films/av1_444.mkv"
 large() {
   ffmpeg -v error -stream_loop -1 -i ../shared/data/videos/nasa_13013.mp4 -an -frames:v 1800 \
     -vf scale=1920:1080:flags=bicubic,format="$1" "${@:3}" "$parts/films/$2"

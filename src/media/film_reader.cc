@@ -98,6 +98,19 @@ bool decodes_on_gpus(const AVCodec& codec) {
   }
 }
 
+/// The decoder that leaves frames in a GPU's memory, which may be another one than that for the
+/// processor (AV1); null where there is none.
+const AVCodec* gpu_decoder(AVCodecID id) {
+  void* place = nullptr;
+  while (const AVCodec* codec = av_codec_iterate(&place)) {
+    const bool is_wrapper = (codec->capabilities & AV_CODEC_CAP_HARDWARE) != 0;
+    if (codec->id == id && av_codec_is_decoder(codec) && !is_wrapper && decodes_on_gpus(*codec)) {
+      return codec;
+    }
+  }
+  return nullptr;
+}
+
 /// The GPU as libav's; null, and why not, where it cannot be used.
 Av<AVBufferRef> share(const GpuShare& gpu, int* error) {
   Av<AVBufferRef> device(av_hwdevice_ctx_alloc(AV_HWDEVICE_TYPE_CUDA));
@@ -243,7 +256,8 @@ void FilmReader::open_decoder(const FilmReadOptions& options) {
     fail(ErrorCode::input, "{} claims {}x{} pixels, more than --max-pixels allows", path_,
          parameters.width, parameters.height);
   }
-  if (options.gpu && decodes_on_gpus(*codec)) {
+  const AVCodec* on_gpu = options.gpu ? gpu_decoder(parameters.codec_id) : nullptr;
+  if (on_gpu) {
     int error = 0;
     forget_av_errors();
     av_->device = share(*options.gpu, &error);
@@ -253,7 +267,7 @@ void FilmReader::open_decoder(const FilmReadOptions& options) {
     }
     forget_av_errors();
   }
-  start_decoder(*codec);
+  start_decoder(av_->device ? *on_gpu : *codec);
 }
 
 void FilmReader::start_decoder(const AVCodec& codec) {
@@ -284,15 +298,15 @@ bool FilmReader::falls_back(const AVFrame* frame) {
     return false;
   }
   if (!frame && !av_->flushed && av_->given.size() < kMostUnproved) return false;
-  notices_.push_back(fmt::format(
-      "decoding on the processor: the GPU does not decode this film ({})",
-      av_reason(AVERROR_DECODER_NOT_FOUND)));
+  notices_.push_back(
+      fmt::format("decoding on the processor: the GPU does not decode this film ({})",
+                  av_reason(AVERROR_DECODER_NOT_FOUND)));
   forget_av_errors();
   av_->device.reset();
   av_->again = std::exchange(av_->given, {});
   av_->flushed = false;
   damage_ = {};
-  start_decoder(*av_->decoder->codec);
+  start_decoder(*avcodec_find_decoder(av_->stream().codecpar->codec_id));
   return true;
 }
 
