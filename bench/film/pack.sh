@@ -21,7 +21,7 @@ cp ../shared/data/videos/{sample.mp4,bt709_full_range.mp4,h265_10bits.mp4,h264_1
   ../shared/data/videos/{var_fps_video.mp4,sample_with_color_info.mp4,roadtrip-vp92-10bit.webm} \
   ../shared/data/videos/{av1_video.mkv,silent-black-10s.mp4,sample_sef_slow_motion.mp4} \
   ../shared/data/videos/nasa_13013.mp4 "$parts/films"
-ffmpeg -v error -i ../shared/data/videos/nasa_13013.mp4 -an -frames:v 120 -vf interlace \
+ffmpeg -v error -i ../shared/data/videos/nasa_13013.mp4 -an -frames:v 120 -vf crop=480:268,interlace \
   -c:v libx264 -flags +ildct+ilme "$parts/films/interlaced_h264.mkv"
 ffmpeg -v error -i ../shared/data/videos/nasa_13013.mp4 -an -frames:v 48 -vf scale=160:120 -pix_fmt yuv444p \
   -c:v libaom-av1 -cpu-used 8 "$parts/films/av1_444.mkv"

@@ -281,7 +281,8 @@ FilmLayout FilmEncoding::layout() const {
   // Any address does: only what lies between them counts.
   uint8_t block = 0;
   constexpr size_t kReadAhead = 64;  // what encoders may read behind the last sample
-  FilmLayout layout{.format = format, .total_bytes = size_t(fill_planes(*frame, &block)) + kReadAhead};
+  FilmLayout layout{.format = format,
+                    .total_bytes = size_t(fill_planes(*frame, &block)) + kReadAhead};
   const FilmView view = view_of(*frame, format);
   for (size_t c = 0; c < size_t(format.components()); ++c) {
     layout.planes[c] = view.planes[c];

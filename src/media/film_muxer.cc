@@ -165,9 +165,10 @@ std::string film_container(const std::string& path, const std::string& format) {
   }
   const std::string_view found = muxer->name;
   if (found == "gif") {
-    fail(ErrorCode::output,
-         "upres writes no GIF, which has 256 colours; end {} in .webp or .apng, which have them all",
-         path);
+    fail(
+        ErrorCode::output,
+        "upres writes no GIF, which has 256 colours; end {} in .webp or .apng, which have them all",
+        path);
   }
   return found == "ipod" ? "mp4" : std::string(found);
 }

@@ -46,8 +46,8 @@ struct Result {
 /// A frame on its way.
 struct Item {
   FilmFrame frame;
-  bool as_samples = false;            ///< a FilmSession runs it
-  Frame picture;                      ///< of a frame that none runs
+  bool as_samples = false;  ///< a FilmSession runs it
+  Frame picture;            ///< of a frame that none runs
   std::promise<Result> made;
   std::shared_future<Result> result;  ///< the frame's, or of the one it is like
   bool duplicate = false;
@@ -167,8 +167,7 @@ class Run {
   bool are_same(const FilmFrame& a, const FilmFrame& b) {
     if (a.view.format != b.view.format) return false;
     const bool on_host = a.view.memory != MemoryKind::device && b.view.memory != MemoryKind::device;
-    return on_host ? same_samples(a.view, b.view)
-                   : sessions_.front()->same_samples(a.view, b.view);
+    return on_host ? same_samples(a.view, b.view) : sessions_.front()->same_samples(a.view, b.view);
   }
 
   std::optional<FilmFrame> next_frame() {
@@ -265,8 +264,8 @@ class Run {
     TileCount tiles = {};
   };
 
-  /// The next frame to be run; null where one that is under way is to be finished first; none at the
-  /// end.
+  /// The next frame to be run; null where one that is under way is to be finished first; none at
+  /// the end.
   std::optional<std::shared_ptr<Item>> next_for(Worker& worker) {
     if (worker.under_way.empty()) return to_run_.take();
     if (worker.under_way.size() < worker.session->depth()) {

@@ -51,7 +51,7 @@ struct FilmCount {
   double network_s = 0;  ///< of all devices
   /// Of the time from the network's first frame to its last one, how much its devices were at work.
   double network_share = 0;
-  double encode_s = 0;   ///< made into frames, and encoded
+  double encode_s = 0;  ///< made into frames, and encoded
 };
 
 struct FilmEvents {

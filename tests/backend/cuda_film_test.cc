@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Films on a GPU: what comes out of a FilmSession, against pixel/film.h's plain loops. Skipped where
-// there is no GPU for it.
+// Films on a GPU: what comes out of a FilmSession, against pixel/film.h's plain loops. Skipped
+// where there is no GPU for it.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
@@ -56,9 +56,8 @@ std::vector<std::byte> random_frame(Random& random, const FilmLayout& layout) {
     const Size size = layout.format.size_of(c);
     for (int y = 0; y < size.height; ++y) {
       for (int x = 0; x < size.width; ++x) {
-        const unsigned sample =
-            unsigned(random.uniform(0, 1) * float(1u << layout.format.depth)) &
-            ((1u << layout.format.depth) - 1);
+        const unsigned sample = unsigned(random.uniform(0, 1) * float(1u << layout.format.depth)) &
+                                ((1u << layout.format.depth) - 1);
         const unsigned word = sample << plane.shift;
         std::byte* at = plane.data + y * plane.row_bytes + x * plane.step_bytes;
         at[0] = std::byte(plane.big_endian ? word >> 8 : word);
@@ -277,8 +276,7 @@ TEST_F(CudaFilm, TilesThatAreCutWhereTheyMeetChangeNothing) {
   const std::vector<std::byte> frame = random_frame(random_, from);
   std::vector<std::vector<std::byte>> made;
   for (const Size tile : {format.size, Size{90, 201}, Size{70, 60}}) {
-    const auto session =
-        engine->open_film({format, to, TileGrid(format.size, tile, 2 * 8, 1)});
+    const auto session = engine->open_film({format, to, TileGrid(format.size, tile, 2 * 8, 1)});
     ASSERT_NE(session, nullptr);
     const auto got = session->memory();
     session->submit(from.at(const_cast<std::byte*>(frame.data())), got);

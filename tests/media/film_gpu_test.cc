@@ -29,10 +29,10 @@ std::string film_in(const test::TemporaryFolder& folder) {
     }
   }
   file.close();
-  FilmReader reader(raw, {.format = "rawvideo",
-                          .demuxer_options = {{"video_size", "64x48"},
-                                              {"pixel_format", "yuv420p"},
-                                              {"framerate", "25"}}});
+  FilmReader reader(
+      raw, {.format = "rawvideo",
+            .demuxer_options = {
+                {"video_size", "64x48"}, {"pixel_format", "yuv420p"}, {"framerate", "25"}}});
   const std::string path = (folder.path() / "film.mkv").string();
   const FilmEncoding encoding =
       plan_encoding(reader.info(), kSize, "matroska", {.codec = "mpeg4"}, 1);
@@ -103,8 +103,7 @@ TEST(FilmPixels, SamplesInWiderWordsLieAtTheirTop) {
   frame->format = AV_PIX_FMT_P016LE;
   frame->width = frame->height = 16;
   ASSERT_GE(av_frame_get_buffer(frame.get(), 0), 0);
-  const FilmFormat format{
-      .size = {16, 16}, .depth = 12, .chroma_log2_x = 1, .chroma_log2_y = 1};
+  const FilmFormat format{.size = {16, 16}, .depth = 12, .chroma_log2_x = 1, .chroma_log2_y = 1};
   const FilmView view = view_of(*frame, format);
   for (size_t c = 0; c < 3; ++c) {
     EXPECT_EQ(view.planes[c].shift, 4);

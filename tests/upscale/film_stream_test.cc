@@ -60,8 +60,8 @@ class Kept : public FilmSink {
   Kept() : format_(Gray({kSize.width * 2, kSize.height * 2}).frame.view.format) {}
   const FilmFormat& format() const override { return format_; }
   FilmLayout layout() const override {
-    FilmLayout layout{.format = format_, .total_bytes = size_t(format_.size.width) *
-                                                        size_t(format_.size.height) * 2};
+    FilmLayout layout{.format = format_,
+                      .total_bytes = size_t(format_.size.width) * size_t(format_.size.height) * 2};
     layout.planes[0] = {.row_bytes = format_.size.width * 2, .step_bytes = 2, .word_bytes = 2};
     return layout;
   }

@@ -127,8 +127,8 @@ __global__ void __launch_bounds__(kThreads)
   const int y = int(blockIdx.y);
   if (x >= dst.size.width) return;
   constexpr float kHalf = 0.5f;
-  uint16_t* out = reinterpret_cast<uint16_t*>(dst.data) +
-                  (int64_t(y) * dst.size.width + x) * dst.components;
+  uint16_t* out =
+      reinterpret_cast<uint16_t*>(dst.data) + (int64_t(y) * dst.size.width + x) * dst.components;
   const auto scaled = [&](int component) {
     const float sample = load(src.planes[component], n.format.depth, x, y);
     return __fmul_rn(__fsub_rn(sample, n.luma_zero), n.luma_scale);
@@ -185,8 +185,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// YUV whose chroma is subsampled by kPhases from row to row. A thread makes a column of chroma from
-/// the top down: of the last rows of luma that it has read it keeps what it has summed across.
+/// YUV whose chroma is subsampled by kPhases from row to row. A thread makes a column of chroma
+/// from the top down: of the last rows of luma that it has read it keeps what it has summed across.
 template <int kPhases>
 __global__ void __launch_bounds__(kThreads)
     make_yuv_film(const Numbers n, const Packed src, const FilmView dst) {
@@ -288,7 +288,7 @@ void compare_samples(const FilmView& a, const FilmView& b, int* differ, cudaStre
   for (int c = 0; c < a.format.components(); ++c) {
     const Size size = a.format.size_of(c);
     compare<<<blocks_for(size), kThreads, 0, stream>>>(a.planes[c], b.planes[c], size.width,
-                                                      differ);
+                                                       differ);
   }
   check(cudaGetLastError(), "comparing frames");
 }

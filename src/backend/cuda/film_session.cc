@@ -289,9 +289,9 @@ class CudaFilmSession : public FilmSession {
         tile_dst_bytes_ = std::max(tile_dst_bytes_, made.total_bytes());
       }
       if (components == 1) {
-        gray_floats_bytes_ = std::max(gray_floats_bytes_, size_t(made.size.width) *
-                                                              size_t(made.size.height) * 3 *
-                                                              sizeof(float));
+        gray_floats_bytes_ =
+            std::max(gray_floats_bytes_,
+                     size_t(made.size.width) * size_t(made.size.height) * 3 * sizeof(float));
       }
     }
   }
@@ -346,8 +346,7 @@ class CudaFilmSession : public FilmSession {
     engine_.launch(layout, {src, dst, gray_floats_.data(), arena_.data(), not_finite}, stream);
     const int scale = engine_.graph().scale();
     const Rect kept = scaled(tile.keep, scale);
-    copy_rectangle(dst,
-                   {(tile.keep.x - tile.read.x) * scale, (tile.keep.y - tile.read.y) * scale},
+    copy_rectangle(dst, {(tile.keep.x - tile.read.x) * scale, (tile.keep.y - tile.read.y) * scale},
                    result_, {kept.x, kept.y}, kept.size(), stream);
   }
 
