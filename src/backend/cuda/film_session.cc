@@ -6,6 +6,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <span>
 #include <utility>
 
 #include "backend/cuda/film_pixels.h"
@@ -121,13 +122,25 @@ bool is_constant(const FilmView& frame, int component) {
   return true;
 }
 
-/// The range of the picture's samples, 1 being full scale.
+/// The largest range of a component of the picture, 1 being full scale. A frame of one colour has
+/// none, whatever the colour.
 float range_of(const FilmPlan& plan, const FilmView& frame) {
   Frame picture(picture_of(frame.format));
   upres::picture_from_film(plan, frame, picture, 0, frame.format.size.height);
-  const auto* samples = reinterpret_cast<const uint16_t*>(picture.data());
-  const auto [least, most] = std::minmax_element(samples, samples + picture.total_bytes() / 2);
-  return float(*most - *least) / kFilmOne;
+  const std::span samples(reinterpret_cast<const uint16_t*>(picture.data()),
+                          picture.total_bytes() / sizeof(uint16_t));
+  const auto channels = size_t(frame.format.channels());
+  int largest = 0;
+  for (size_t c = 0; c < channels; ++c) {
+    int least = samples[c];
+    int most = least;
+    for (size_t i = c; i < samples.size(); i += channels) {
+      least = std::min(least, int(samples[i]));
+      most = std::max(most, int(samples[i]));
+    }
+    largest = std::max(largest, most - least);
+  }
+  return float(largest) / kFilmOne;
 }
 
 class CudaFilmSession : public FilmSession {
