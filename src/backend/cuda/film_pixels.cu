@@ -17,12 +17,15 @@ constexpr int kMostTaps = 2 * kMostPhases;
 // Rows of chroma that a thread makes one after the other; around them it reads a few rows of luma
 // that its neighbours read, too.
 constexpr int kChromaRows = 16;
+constexpr int kWide = 4;  // luma samples of a row that a thread makes
 
 /// ChromaTaps as kernels take them.
 struct Taps {
-  int phases, down_first, down_count;
+  int phases, down_first;
   float up[3 * kMostPhases];
-  float down[kMostTaps];  ///< zeros behind down_count
+  float down[kMostTaps];  ///< zeros behind the last
+  float
+      down_any[3 * kMostPhases - 2];  ///< for luma samples from 1 - phases on, whatever the siting
 };
 
 /// FilmPlan as kernels take it.
@@ -35,9 +38,10 @@ struct Numbers {
 };
 
 Taps taps_of(const ChromaTaps& of) {
-  Taps taps{of.phases, of.down_first, int(of.down.size()), {}, {}};
+  Taps taps{of.phases, of.down_first, {}, {}, {}};
   std::copy(of.up.begin(), of.up.end(), taps.up);
   std::copy(of.down.begin(), of.down.end(), taps.down);
+  std::copy(of.down.begin(), of.down.end(), taps.down_any + (of.down_first + of.phases - 1));
   return taps;
 }
 
@@ -185,63 +189,143 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// YUV whose chroma is subsampled by kPhases from row to row. A thread makes a column of chroma
-/// from the top down: of the last rows of luma that it has read it keeps what it has summed across.
-template <int kPhases>
+/// Pixels of a row from x on, mirrored beyond its ends; kWide of them, where x is a multiple of it.
+__device__ void load_pixels(const Packed& picture, int x, int y, Rgb (&pixels)[kWide]) {
+  const int width = picture.size.width;
+  if (picture.components == 3 && width % kWide == 0 && x >= 0 && x < width) {
+    const auto* words = reinterpret_cast<const uint2*>(
+        reinterpret_cast<const uint16_t*>(picture.data) + (int64_t(y) * width + x) * 3);
+    uint2 loaded[3];
+#pragma unroll
+    for (int i = 0; i < 3; ++i) loaded[i] = words[i];
+    float samples[3 * kWide];
+#pragma unroll
+    for (int i = 0; i < 3; ++i) {
+      const uint32_t pairs[] = {loaded[i].x, loaded[i].y};
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        samples[4 * i + k] = float(k % 2 == 0 ? pairs[k / 2] & 0xffff : pairs[k / 2] >> 16);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kWide; ++i) {
+      pixels[i] = {samples[3 * i], samples[3 * i + 1], samples[3 * i + 2]};
+    }
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kWide; ++i) pixels[i] = pixel_at(picture, reflected(x + i, width), y);
+}
+
+/// YUV whose chroma is subsampled by kAcross and kDown. A thread makes kWide / kAcross columns of
+/// chroma from the top down: of the last rows of luma that it has read it keeps what it has summed
+/// across. What lies beside its pixels it has from its neighbours in the warp, whose first and last
+/// thread therefore only read, unless nothing lies beside.
+template <int kAcross, int kDown>
 __global__ void __launch_bounds__(kThreads)
     make_yuv_film(const Numbers n, const Packed src, const FilmView dst) {
-  constexpr int kWindow = kPhases == 1 ? 1 : 2 * kPhases;
+  constexpr int kWindow = kDown == 1 ? 1 : 2 * kDown;
+  constexpr int kColumns = kWide / kAcross;
+  constexpr int kBeside = kAcross - 1;
+  constexpr int kIdle = kBeside > 0 ? 1 : 0;
+  constexpr int kLanes = 32;
+  const int lane = int(threadIdx.x) % kLanes;
+  const int warp = (int(blockIdx.x) * kThreads + int(threadIdx.x)) / kLanes;
+  const int left = (warp * (kLanes - 2 * kIdle) + lane - kIdle) * kWide;
+  const bool makes = lane >= kIdle && lane < kLanes - kIdle;
+  const Size luma = n.format.size;
   const Size chroma = n.format.size_of(1);
-  const int column = int(blockIdx.x) * kThreads + int(threadIdx.x);
-  if (column >= chroma.width) return;
   const int first = int(blockIdx.y) * kChromaRows;
   const int last = min(first + kChromaRows, chroma.height);
-  const int first_luma = first * kPhases;
-  const int last_luma = min(last * kPhases, n.format.size.height);
-  const int left = column * n.across.phases;
+  const int first_luma = first * kDown;
+  const int last_luma = min(last * kDown, luma.height);
   const auto most = float((1u << n.format.depth) - 1);
   const float luma_half_up = __fadd_rn(n.luma_zero, 0.5f);
   const float chroma_half_up = __fadd_rn(n.chroma_zero, 0.5f);
 
-  float u[kWindow], v[kWindow];
-  const auto read = [&](int at, float& u_sum, float& v_sum) {
-    const int y = reflected(at, n.format.size.height);
+  using Sums = float[kColumns];
+  const auto read = [&](int at, Sums& u_sums, Sums& v_sums) {
+    const int y = reflected(at, luma.height);
     const bool own_row = at >= first_luma && at < last_luma;
-    u_sum = v_sum = 0;
-    for (int k = 0; k < n.across.down_count; ++k) {
-      const int x = left + n.across.down_first + k;
-      const Rgb pixel = pixel_at(src, reflected(x, n.format.size.width), y);
-      u_sum = product_sum(u_sum, n.across.down[k], dot(n.to_u, pixel));
-      v_sum = product_sum(v_sum, n.across.down[k], dot(n.to_v, pixel));
-      if (own_row && x >= left && x < min(left + n.across.phases, n.format.size.width)) {
-        store(dst.planes[0], x, at, rounded(dot(n.to_y, pixel), luma_half_up, most));
+    Rgb pixels[kWide];
+    load_pixels(src, left, y, pixels);
+    float u[kWide + 2 * kBeside];
+    float v[kWide + 2 * kBeside];
+#pragma unroll
+    for (int i = 0; i < kWide; ++i) {
+      u[kBeside + i] = dot(n.to_u, pixels[i]);
+      v[kBeside + i] = dot(n.to_v, pixels[i]);
+      if (own_row && makes && left + i < luma.width) {
+        store(dst.planes[0], left + i, at, rounded(dot(n.to_y, pixels[i]), luma_half_up, most));
+      }
+    }
+    constexpr uint32_t kAll = 0xffffffff;
+#pragma unroll
+    for (int i = 0; i < kBeside; ++i) {
+      u[i] = __shfl_up_sync(kAll, u[kWide + i], 1);
+      v[i] = __shfl_up_sync(kAll, v[kWide + i], 1);
+      u[kBeside + kWide + i] = __shfl_down_sync(kAll, u[kBeside + i], 1);
+      v[kBeside + kWide + i] = __shfl_down_sync(kAll, v[kBeside + i], 1);
+    }
+#pragma unroll
+    for (int c = 0; c < kColumns; ++c) {
+      u_sums[c] = v_sums[c] = 0;
+#pragma unroll
+      for (int k = 0; k < 3 * kAcross - 2; ++k) {
+        u_sums[c] = product_sum(u_sums[c], n.across.down_any[k], u[c * kAcross + k]);
+        v_sums[c] = product_sum(v_sums[c], n.across.down_any[k], v[c * kAcross + k]);
       }
     }
   };
+
+  Sums u[kWindow], v[kWindow];
   const int begin = first_luma + n.down.down_first;
 #pragma unroll
   for (int k = 0; k < kWindow; ++k) read(begin + k, u[k], v[k]);
   for (int row = first; row < last; ++row) {
-    float u_sum = 0, v_sum = 0;
 #pragma unroll
-    for (int k = 0; k < kWindow; ++k) {
-      u_sum = product_sum(u_sum, n.down.down[k], u[k]);
-      v_sum = product_sum(v_sum, n.down.down[k], v[k]);
+    for (int c = 0; c < kColumns; ++c) {
+      float u_sum = 0;
+      float v_sum = 0;
+#pragma unroll
+      for (int k = 0; k < kWindow; ++k) {
+        u_sum = product_sum(u_sum, n.down.down[k], u[k][c]);
+        v_sum = product_sum(v_sum, n.down.down[k], v[k][c]);
+      }
+      const int column = left / kAcross + c;
+      if (makes && column < chroma.width) {
+        store(dst.planes[1], column, row, rounded(u_sum, chroma_half_up, most));
+        store(dst.planes[2], column, row, rounded(v_sum, chroma_half_up, most));
+      }
     }
-    store(dst.planes[1], column, row, rounded(u_sum, chroma_half_up, most));
-    store(dst.planes[2], column, row, rounded(v_sum, chroma_half_up, most));
     if (row + 1 == last) break;
 #pragma unroll
-    for (int k = 0; k + kPhases < kWindow; ++k) {
-      u[k] = u[k + kPhases];
-      v[k] = v[k + kPhases];
-    }
-    const int next = (row + 1) * kPhases + n.down.down_first + kWindow - kPhases;
+    for (int k = 0; k + kDown < kWindow; ++k) {
 #pragma unroll
-    for (int k = 0; k < kPhases; ++k) {
-      read(next + k, u[kWindow - kPhases + k], v[kWindow - kPhases + k]);
+      for (int c = 0; c < kColumns; ++c) {
+        u[k][c] = u[k + kDown][c];
+        v[k][c] = v[k + kDown][c];
+      }
+    }
+    const int next = (row + 1) * kDown + n.down.down_first + kWindow - kDown;
+#pragma unroll
+    for (int k = 0; k < kDown; ++k) {
+      read(next + k, u[kWindow - kDown + k], v[kWindow - kDown + k]);
     }
   }
+}
+
+template <int kAcross>
+void launch_yuv_film(const Numbers& n, const Packed& src, const FilmView& dst,
+                     cudaStream_t stream) {
+  constexpr int kLanes = kAcross == 1 ? 32 : 30;  // that make something
+  constexpr int kBlock = kThreads / 32 * kLanes * kWide;
+  const dim3 blocks{unsigned((n.format.size.width + kBlock - 1) / kBlock),
+                    unsigned((n.format.size_of(1).height + kChromaRows - 1) / kChromaRows)};
+  const auto kernel = n.down.phases == 1   ? make_yuv_film<kAcross, 1>
+                      : n.down.phases == 2 ? make_yuv_film<kAcross, 2>
+                                           : make_yuv_film<kAcross, 4>;
+  kernel<<<blocks, kThreads, 0, stream>>>(n, src, dst);
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -273,13 +357,10 @@ void film_from_picture(const FilmPlan& plan, const Packed& src, const FilmView& 
     make_plain_film<<<blocks_for(src.size), kThreads, 0, stream>>>(n, 1 / plan.luma_scale, src,
                                                                    dst);
   } else {
-    const Size chroma = plan.format.size_of(1);
-    const dim3 blocks{unsigned((chroma.width + kThreads - 1) / kThreads),
-                      unsigned((chroma.height + kChromaRows - 1) / kChromaRows)};
-    const auto kernel = n.down.phases == 1   ? make_yuv_film<1>
-                        : n.down.phases == 2 ? make_yuv_film<2>
-                                             : make_yuv_film<4>;
-    kernel<<<blocks, kThreads, 0, stream>>>(n, src, dst);
+    const auto launch = n.across.phases == 1   ? launch_yuv_film<1>
+                        : n.across.phases == 2 ? launch_yuv_film<2>
+                                               : launch_yuv_film<4>;
+    launch(n, src, dst, stream);
   }
   check(cudaGetLastError(), "starting a film's conversion");
 }
