@@ -25,17 +25,24 @@ MAY_INCLUDE = {
     "backend/backend.h": ["graph", "frame"],
     "backend/shared": ["graph", "pixel", "backend/backend.h"],
     "backend/*": ["backend/shared"],
+    "backend/tensorrt": ["backend/shared", "onnx"],
     "compile": ["graph", "backend/backend.h"],
     "media": ["frame"],
     "upscale": ["model", "compile", "backend/backend.h", "pixel", "media"],
-    "apps": ["upscale", "model", "fetch", "compile", "backend/backend.h", "media", "graph", "onnx"],
+    "apps": ["upscale", "model", "fetch", "compile", "backend/backend.h", "media", "graph", "onnx",
+             "backend/tensorrt"],
 }
+# What the backends for NVIDIA's GPUs share: CUDA's handles, and a picture's samples.
+SHARED = {"backend/tensorrt": ["backend/cuda/runtime.h", "backend/cuda/pixels.h",
+                               "backend/cuda/pixels.cuh"]}
 # The one place that knows every backend.
 REGISTRY = "src/backend/registry.cc"
 # Libraries that only one unit may know.
 OWNERS = {"vips": "media", "libavformat": "media", "libavcodec": "media", "libavutil": "media",
           "dnnl": "backend/cpu", "oneapi": "backend/cpu", "hwy": "backend/cpu", "zip": "model",
-          "openssl": "base", "curl": "fetch", "CLI": "apps", "onnx": "onnx", "google": "onnx"}
+          "openssl": "base", "curl": "fetch", "CLI": "apps", "onnx": "onnx", "google": "onnx",
+          "NvInfer": "backend/tensorrt", "NvInferRuntime": "backend/tensorrt",
+          "NvOnnxParser": "backend/tensorrt"}
 
 SOURCE = {".cc", ".h", ".cu", ".cuh", ".py", ".sh", ".cmake"}
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
@@ -76,6 +83,8 @@ def check_includes(name, lines):
             continue
         if ours and not (ROOT / "src" / ours).exists():
             yield f"{name}:{number}: no src/{ours}"
+        elif ours in SHARED.get(unit, []):
+            continue
         elif ours and unit_of(ours) not in may and name != REGISTRY:
             yield f"{name}:{number}: {unit} may not include {ours}, only {', '.join(sorted(may))}"
         elif system:

@@ -36,6 +36,9 @@ Command add_models_command(CLI::App& program);
 /// upres verify MODEL [PICTURE]: holds a device's results to the reference's.
 Command add_verify_command(CLI::App& program);
 
+/// upres engine: builds, lists and removes the engines of TensorRT.
+Command add_engine_command(CLI::App& program);
+
 /// upres doctor: what the machine and this build have, and what will be used.
 Command add_doctor_command(CLI::App& program);
 

@@ -12,7 +12,8 @@ namespace upres {
 namespace {
 
 constexpr const char* kGroup = "Device";
-constexpr const char* kGpuBackend = "cuda";
+constexpr const char* kGpuBackend = "cuda";  // where -b names none
+constexpr const char* kTensorrt = "tensorrt";
 constexpr Precision kPrecisions[] = {Precision::automatic, Precision::fp16, Precision::fp16_fast,
                                      Precision::fp32};
 
@@ -27,7 +28,7 @@ std::string backend_of_gpu(int gpu) {
 }
 
 std::string backend_named(const std::string& name) {
-  return name == kGpuBackend ? "gpu" : name;
+  return name == kGpuBackend || name == kTensorrt ? "gpu" : name;
 }
 
 /// A GPU's number; nothing where the text is a word.
@@ -55,19 +56,38 @@ std::vector<Wish> wishes(const DeviceChoice& choice) {
   return all;
 }
 
+/// The backend that runs on GPUs: -b and --device may name one, and then the same.
+std::string gpu_backend(const DeviceChoice& choice) {
+  std::string wanted;
+  for (const std::string& name : {choice.backend, choice.device}) {
+    if (name != kGpuBackend && name != kTensorrt) continue;
+    if (!wanted.empty() && wanted != name) {
+      fail(ErrorCode::usage, "-b {} and --device {} contradict each other; give one of them",
+           choice.backend, choice.device);
+    }
+    wanted = name;
+  }
+  return wanted.empty() ? kGpuBackend : wanted;
+}
+
 /// The GPU that -g or --device names.
-std::unique_ptr<Device> open_gpu(const DeviceChoice& choice, const std::string& option) {
+std::unique_ptr<Device> open_gpu(const DeviceChoice& choice, const std::string& option,
+                                 const LoadEvents& events) {
   if (choice.gpus.size() > 1) {
     fail(ErrorCode::usage, "this command runs on one GPU; give -g one number");
   }
+  const std::string backend = gpu_backend(choice);
   const auto all = backends();
-  if (std::ranges::none_of(all, [](const BackendInfo& b) { return b.name == kGpuBackend; })) {
+  if (std::ranges::none_of(all, [&](const BackendInfo& b) { return b.name == backend; })) {
     fail(ErrorCode::device, "this build of upres has no GPU engine; leave out {}, or use -b cpu",
          option);
   }
   const int gpu = choice.gpus.empty() ? gpu_number(choice.device).value_or(0) : choice.gpus.front();
-  return open_device(kGpuBackend,
-                     {.threads = choice.threads, .memory_limit = choice.max_vram, .gpu = gpu});
+  return open_device(backend, {.threads = choice.threads,
+                               .memory_limit = choice.max_vram,
+                               .gpu = gpu,
+                               .size_hint = choice.size_hint,
+                               .events = events});
 }
 
 std::unique_ptr<Device> open_processor(const DeviceChoice& choice, const Wish& wish) {
@@ -84,15 +104,18 @@ std::unique_ptr<Device> open_processor(const DeviceChoice& choice, const Wish& w
 std::unique_ptr<Device> open_first(const DeviceChoice& choice) {
   DeviceOptions options{.threads = choice.threads};
   for (const BackendInfo& backend : backends()) {
-    if (!backend.can_run) continue;
+    if (!backend.can_run()) continue;
     if (backend.name == kGpuBackend) options.memory_limit = choice.max_vram;
     break;
   }
   return open_device("auto", options);
 }
 
-std::unique_ptr<Device> open_wanted(const DeviceChoice& choice) {
+std::unique_ptr<Device> open_wanted(const DeviceChoice& choice, const LoadEvents& events) {
   const std::vector<Wish> all = wishes(choice);
+  if (choice.size_hint && choice.backend != kTensorrt && choice.device != kTensorrt) {
+    fail(ErrorCode::usage, "--tensorrt-size-hint is for -b tensorrt; leave it out, or add that");
+  }
   if (all.empty()) return open_first(choice);
   const Wish& first = all.front();
   for (const Wish& other : all) {
@@ -101,7 +124,8 @@ std::unique_ptr<Device> open_wanted(const DeviceChoice& choice) {
            other.option);
     }
   }
-  return first.backend == "gpu" ? open_gpu(choice, first.option) : open_processor(choice, first);
+  return first.backend == "gpu" ? open_gpu(choice, first.option, events)
+                                : open_processor(choice, first);
 }
 
 Precision parse_precision(const std::string& text) {
@@ -144,18 +168,31 @@ void add_device_options(CLI::App& command, DeviceChoice& choice) {
       ->option_text("SIZE")
       ->transform(CLI::AsSizeValue(false))
       ->group(kGroup);
+  add_size_hint_option(command, choice)->group(kGroup);
 }
 
-std::unique_ptr<Device> open_device(const DeviceChoice& choice) {
-  auto device = open_wanted(choice);
+CLI::Option* add_size_hint_option(CLI::App& command, DeviceChoice& choice) {
+  return command
+      .add_option_function<std::string>(
+          "--tensorrt-size-hint",
+          [&](const std::string& text) {
+            choice.size_hint = parse_size("--tensorrt-size-hint", text);
+          },
+          "Pictures that -b tensorrt is to be fastest at (default: 1280x720)")
+      ->option_text("WxH");
+}
+
+std::unique_ptr<Device> open_device(const DeviceChoice& choice, const LoadEvents& events) {
+  auto device = open_wanted(choice, events);
   device->chosen(choice.precision);
   return device;
 }
 
-std::vector<std::unique_ptr<Device>> open_devices(const DeviceChoice& choice) {
+std::vector<std::unique_ptr<Device>> open_devices(const DeviceChoice& choice,
+                                                  const LoadEvents& events) {
   std::vector<std::unique_ptr<Device>> devices;
   if (choice.gpus.size() < 2) {
-    devices.push_back(open_device(choice));
+    devices.push_back(open_device(choice, events));
     return devices;
   }
   for (size_t i = 0; i < choice.gpus.size(); ++i) {
@@ -164,7 +201,7 @@ std::vector<std::unique_ptr<Device>> open_devices(const DeviceChoice& choice) {
     }
     DeviceChoice one = choice;
     one.gpus = {choice.gpus[i]};
-    devices.push_back(open_device(one));
+    devices.push_back(open_device(one, events));
   }
   return devices;
 }

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,18 +18,24 @@ struct DeviceChoice {
   std::string device = "auto";  ///< a backend or a GPU
   int threads = 0;              ///< 0: one per processor
   Precision precision = Precision::automatic;
-  size_t max_vram = 0;  ///< bytes of a GPU's memory; 0: what is free
+  size_t max_vram = 0;            ///< bytes of a GPU's memory; 0: what is free
+  std::optional<Size> size_hint;  ///< what engines that are built first are to be fastest at
 };
 
-/// Adds -b, -g, --device, -j, --precision and --max-vram. `choice` must live until the command line
-/// is parsed.
+/// Adds -b, -g, --device, -j, --precision, --max-vram and --tensorrt-size-hint. `choice` must live
+/// until the command line is parsed.
 void add_device_options(CLI::App& command, DeviceChoice& choice);
 
-/// Opens what was chosen. Error{usage} when the options contradict each other or the device has no
-/// such precision, Error{device} when there is no such GPU.
-std::unique_ptr<Device> open_device(const DeviceChoice& choice);
+/// Adds --tensorrt-size-hint alone.
+CLI::Option* add_size_hint_option(CLI::App& command, DeviceChoice& choice);
+
+/// Opens what was chosen. `events` are for what its load() takes its time for. Error{usage} when
+/// the options contradict each other or the device has no such precision, Error{device} when there
+/// is no such GPU.
+std::unique_ptr<Device> open_device(const DeviceChoice& choice, const LoadEvents& events = {});
 
 /// The same for work that several GPUs share: one device for each that -g names.
-std::vector<std::unique_ptr<Device>> open_devices(const DeviceChoice& choice);
+std::vector<std::unique_ptr<Device>> open_devices(const DeviceChoice& choice,
+                                                  const LoadEvents& events = {});
 
 }  // namespace upres

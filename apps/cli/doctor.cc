@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/tensorrt/tensorrt.h"
 #include "base/error.h"
 #include "base/system.h"
 #include "command.h"
@@ -85,18 +86,6 @@ Formats try_formats(const fs::path& folder) {
   return formats;
 }
 
-/// "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54  ..." -> "535.54".
-std::string driver_version() {
-  std::ifstream file(fs::path(kNvidiaDriver) / "version");
-  for (std::string word; file >> word;) {
-    if (!word.empty() && std::isdigit(static_cast<unsigned char>(word[0])) &&
-        word.find('.') != std::string::npos) {
-      return word;
-    }
-  }
-  return "";
-}
-
 /// The models that the driver names.
 std::vector<std::string> gpu_names() {
   std::vector<std::string> names;
@@ -112,7 +101,7 @@ std::vector<std::string> gpu_names() {
 }
 
 std::string gpus() {
-  const std::string driver = driver_version();
+  const std::string driver = nvidia_driver_version();
   if (driver.empty()) return "no NVIDIA driver";
   std::string text;
   for (const std::string& name : gpu_names()) text += name + ", ";
@@ -136,7 +125,7 @@ int run(const DoctorOptions& options) {
   std::string backend_names;
   for (const BackendInfo& backend : backends()) {
     backend_names += fmt::format("{}{} ({}{})", backend_names.empty() ? "" : ", ", backend.name,
-                                 backend.built, backend.can_run ? "" : ": not on this machine");
+                                 backend.built, backend.can_run() ? "" : ": not on this machine");
   }
   const ScratchFolder scratch;
   const Formats formats = scratch.path().empty() ? Formats{} : try_formats(scratch.path());
@@ -151,6 +140,7 @@ int run(const DoctorOptions& options) {
                              double(available_memory()) / (1 << 30)));
   line("gpu", gpus());
   line("backends", backend_names);
+  line("tensorrt", tensorrt::findings());
   line("pictures by", image_library());
   line("writes", formats.written);
   line("reads", formats.read);

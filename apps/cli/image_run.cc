@@ -91,7 +91,7 @@ class ImageRun {
         stop_(std::move(stop)) {}
 
   int run() {
-    const auto device = open_device(options_.device);
+    const auto device = open_device(options_.device, report_.load_events(stop_));
     const std::vector<Task> tasks = plan_tasks(options_.files);
     check_encoding(tasks);
     std::vector<Picture> pictures = checked(tasks);

@@ -61,11 +61,11 @@ int run(int argc, char** argv, const std::stop_token& stop) {
   program.set_help_flag("-h,--help", "Print this help");
   program.require_subcommand(1);
   program.formatter(std::make_shared<ShortHelp>());
-  const Command commands[] = {add_image_command(program),  add_video_command(program),
-                              add_info_command(program),   add_convert_command(program),
-                              add_export_command(program), add_models_command(program),
-                              add_verify_command(program), add_doctor_command(program),
-                              add_man_command(program),    add_completions_command(program)};
+  const Command commands[] = {
+      add_image_command(program),   add_video_command(program),      add_info_command(program),
+      add_convert_command(program), add_export_command(program),     add_models_command(program),
+      add_verify_command(program),  add_engine_command(program),     add_doctor_command(program),
+      add_man_command(program),     add_completions_command(program)};
   program.footer("upres image --help and upres video --help tell more.");
   try {
     program.parse(argc, argv);

@@ -48,9 +48,14 @@ Pace pace_of_frames(const Amount& amount, double seconds) {
   return {known ? double(amount.done) / double(amount.total) : 0, text};
 }
 
-/// "12.3 of 67.0 MB  3.10 MB/s  0:12 left"; of pixels only the speed and the time.
+/// "12.3 of 67.0 MB  3.10 MB/s  0:12 left"; of pixels only the speed and the time, of parts only
+/// the time that they took.
 Pace pace_of(const Amount& amount, double seconds, ProgressMeter::Unit unit) {
   if (unit == ProgressMeter::Unit::frames) return pace_of_frames(amount, seconds);
+  // Parts are not equally long: no time that is left follows from them.
+  if (unit == ProgressMeter::Unit::parts) {
+    return {double(amount.done) / double(amount.total), clock_text(seconds) + " so far"};
+  }
   const bool bytes = unit == ProgressMeter::Unit::bytes;
   const double rate = double(amount.done - amount.before) / seconds;
   const std::string speed = fmt::format("{:.2f} {}/s", rate / 1e6, bytes ? "MB" : "Mpx");
@@ -86,21 +91,25 @@ void put(std::FILE* stream, std::string_view text) {
 
 }  // namespace
 
-Console::Console(Verbosity verbosity)
+Console::Console(Verbosity verbosity, bool for_program)
     : verbosity_(verbosity),
+      for_program_(for_program),
       has_bar_(verbosity != Verbosity::quiet && isatty(STDERR_FILENO) != 0) {}
 
-void Console::result(std::string_view line) const {
-  if (verbosity_ != Verbosity::quiet) put(stdout, fmt::format("{}\n", line));
+void Console::result(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  if (verbosity_ != Verbosity::quiet && !for_program_) put(stdout, fmt::format("{}\n", line));
 }
 
 void Console::notice(std::string_view sentence) {
-  draw("");
+  const std::lock_guard lock(mutex_);
+  draw_alone("");
   if (verbosity_ != Verbosity::quiet) put(stderr, fmt::format("upres: {}\n", sentence));
 }
 
 void Console::detail(std::string_view line) {
-  draw("");
+  const std::lock_guard lock(mutex_);
+  draw_alone("");
   if (verbosity_ == Verbosity::verbose) put(stderr, fmt::format("{}\n", line));
 }
 
@@ -111,6 +120,11 @@ int Console::columns() const {
 }
 
 void Console::draw(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  draw_alone(line);
+}
+
+void Console::draw_alone(std::string_view line) {
   if (line.empty() && !drawn_) return;
   put(stderr, fmt::format("\r{}\x1b[K", line));  // then to the end of the line: erased
   drawn_ = !line.empty();
@@ -138,6 +152,14 @@ void ProgressMeter::update(const Amount& amount) {
   }
   tenths_shown_ = tenths;
   shown_ = now;
+}
+
+void BuildMeter::update(double share) {
+  constexpr int64_t kParts = 1000;
+  const std::lock_guard lock(mutex_);
+  if (share >= 1) return meter_.reset();
+  if (!meter_) meter_.emplace(console_, "building", ProgressMeter::Unit::parts);
+  meter_->update({.done = int64_t(share * kParts), .total = kParts});
 }
 
 }  // namespace upres

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,13 +13,14 @@ namespace upres {
 
 enum class Verbosity { quiet, normal, verbose };
 
-/// Where lines go: results to stdout; details, notices and the bar to stderr. Used by one thread.
+/// Where lines go: results to stdout; details, notices and the bar to stderr. Thread-safe.
 class Console {
  public:
-  explicit Console(Verbosity verbosity);
+  /// `for_program`: stdout is for JSON, and takes no results.
+  explicit Console(Verbosity verbosity, bool for_program = false);
 
   /// A result; nothing when quiet.
-  void result(std::string_view line) const;
+  void result(std::string_view line);
   /// Something the user should know; nothing when quiet.
   void notice(std::string_view sentence);
   /// Only when verbose.
@@ -30,12 +33,16 @@ class Console {
   void draw(std::string_view line);
 
  private:
+  void draw_alone(std::string_view line);
+
   Verbosity verbosity_;
+  bool for_program_;
   bool has_bar_;
+  std::mutex mutex_;
   bool drawn_ = false;
 };
 
-/// How much of a work is done, in pixels, bytes or frames.
+/// How much of a work is done, in pixels, bytes or frames, or in parts of it.
 struct Amount {
   int64_t done = 0;
   int64_t total = 0;   ///< 0 when not known
@@ -48,7 +55,7 @@ struct Amount {
 /// at most every ten seconds. Removes the bar when it goes.
 class ProgressMeter {
  public:
-  enum class Unit { pixels, bytes, frames };
+  enum class Unit { pixels, bytes, frames, parts };
 
   ProgressMeter(Console& console, std::string name, Unit unit);
   ProgressMeter(const ProgressMeter&) = delete;
@@ -66,6 +73,21 @@ class ProgressMeter {
   Clock::time_point start_ = Clock::now();
   Clock::time_point shown_ = start_;
   int tenths_shown_ = 0;
+};
+
+/// Shows how far engines are that a device builds while a model is loaded. Thread-safe: builds tell
+/// from threads of their own.
+class BuildMeter {
+ public:
+  explicit BuildMeter(Console& console) : console_(console) {}
+
+  /// `share` is what is done, up to 1, with which the build ends.
+  void update(double share);
+
+ private:
+  Console& console_;
+  std::mutex mutex_;
+  std::optional<ProgressMeter> meter_;  ///< of the present build
 };
 
 }  // namespace upres

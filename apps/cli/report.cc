@@ -29,6 +29,21 @@ Json event_of(const char* event, const Task& task) {
 
 }  // namespace
 
+LoadEvents Report::load_events(const std::stop_token& stop) {
+  return {.notice = [this](const std::string& sentence) { notice(sentence); },
+          .progress = [this](double share) { building(share); },
+          .stop = stop};
+}
+
+void Report::building(double share) {
+  if (!json_) return builds_.update(share);
+  const std::lock_guard lock(mutex_);
+  const int tenths = int(share * 10);
+  if (tenths < tenths_built_) tenths_built_ = 0;  // another build
+  if (tenths > tenths_built_) put({{"event", "building"}, {"share", rounded(share)}});
+  tenths_built_ = tenths;
+}
+
 void Report::loaded(const LoadedFacts& facts) {
   if (json_) {
     put({{"event", "loaded"},
@@ -91,6 +106,7 @@ void Report::failed(const Task& task, const Failure& failure) {
 }
 
 void Report::notice(const std::string& sentence) {
+  const std::lock_guard lock(mutex_);
   if (std::ranges::count(noticed_, sentence) > 0) return;
   noticed_.push_back(sentence);
   console_.notice(sentence);

@@ -4,9 +4,12 @@
 #pragma once
 
 #include <filesystem>
+#include <mutex>
+#include <stop_token>
 #include <string>
 #include <vector>
 
+#include "backend/backend.h"
 #include "failure.h"
 #include "frame/frame.h"
 #include "progress.h"
@@ -46,11 +49,13 @@ struct FilmFacts {
   int64_t frames_before = 0;  ///< by an earlier run
 };
 
-/// Used by one thread.
+/// Used by one thread, but for notices and the events of loading.
 class Report {
  public:
   Report(Verbosity verbosity, bool json) : console_(verbosity), json_(json) {}
 
+  /// What a device is to tell while it loads networks; it may do so as long as the report lives.
+  LoadEvents load_events(const std::stop_token& stop);
   void loaded(const LoadedFacts& facts);
   void begun(const Task& task, const FrameInfo& picture, const FrameInfo& result);
   void skipped(const Task& task);
@@ -77,9 +82,14 @@ class Report {
   void progress(const Task& task, const Progress& progress, ProgressMeter& meter);
 
  private:
+  void building(double share);
+
   Console console_;
   bool json_;
+  std::mutex mutex_;  ///< for what other threads change:
   std::vector<std::string> noticed_;
+  int tenths_built_ = 0;
+  BuildMeter builds_{console_};
   int tenths_told_ = 0;
 };
 

@@ -54,9 +54,8 @@ struct Made {
 
 /// In one piece, in floats.
 Made make(const Device& device, const Engine& engine, const Graph& graph, const Frame& picture,
-          const std::string& name, const std::stop_token& stop) {
+          const std::string& name, Console& console, const std::stop_token& stop) {
   Stopwatch watch;
-  Console console(Verbosity::normal);
   Upscaler upscaler(device, engine, graph, {.side = 0});
   const UpscaleOptions options{.size = {}, .type = SampleType::f32};
   Made made{.result = Frame(upscaler.result_info(picture.info(), options)), .tiles = {}};
@@ -132,7 +131,12 @@ std::string json_of(const Findings& found) {
 }
 
 int run(const VerifyOptions& options, const std::stop_token& stop) {
-  const auto device = open_device(options.device);
+  Console console(Verbosity::normal, options.json);
+  BuildMeter builds(console);
+  const LoadEvents events{.notice = [&](const std::string& sentence) { console.notice(sentence); },
+                          .progress = [&](double share) { builds.update(share); },
+                          .stop = stop};
+  const auto device = open_device(options.device, events);
   const fs::path path = find_model(options.model, model_folders(options.models));
   const Model model = load_model(path);
   const Graph graph = translated(model.network.graph, options.habits);
@@ -142,11 +146,12 @@ int run(const VerifyOptions& options, const std::stop_token& stop) {
       options.picture ? middle_of(read_image(*options.picture).frame, size) : test_card(size);
 
   const auto engine = compile(graph, *device, options.device.precision);
-  const Made made = make(*device, *engine, graph, picture, "device", stop);
+  const Made made = make(*device, *engine, graph, picture, "device", console, stop);
   // Its network is the one of the file: so the passes are verified, too.
   const auto plain_device = open_device("reference", {});
   const auto plain_engine = plain_device->load(graph);
-  const Made expected = make(*plain_device, *plain_engine, graph, picture, "reference", stop);
+  const Made expected =
+      make(*plain_device, *plain_engine, graph, picture, "reference", console, stop);
 
   const Findings found{.model = options.model,
                        .architecture = model.network.architecture,

@@ -83,7 +83,7 @@ class VideoRun {
 
   int run() {
     check_options();
-    const auto devices = open_devices(options_.device);
+    const auto devices = open_devices(options_.device, report_.load_events(outer_stop_));
     FilmReader reader(options_.input, read_options(*devices.front()));
     for (const std::string& sentence : reader.notices()) report_.notice(sentence);
     output_ = options_.output ? *options_.output : beside_input(reader.info());

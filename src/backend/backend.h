@@ -10,11 +10,13 @@
 //               └ wait()
 #pragma once
 
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -151,6 +153,24 @@ class Engine {
 
   /// Device memory a session takes to plan this size, known before anything is allocated.
   virtual size_t bytes_needed(Size read) const = 0;
+
+  /// The largest `read` that its sessions take, whatever the memory; tiles are no larger.
+  virtual Size largest() const { return {INT_MAX, INT_MAX}; }
+};
+
+/// What is told while Device::load() takes its time, by devices that build engines first, and what
+/// may end that.
+struct LoadEvents {
+  /// One sentence that the user should read; may be empty.
+  std::function<void(const std::string&)> notice = {};
+  /// The share that is done, up to 1, from any thread; may be empty.
+  std::function<void(double)> progress = {};
+  /// load() ends with Error{interrupted} soon after a stop request.
+  std::stop_token stop = {};
+
+  void tell(const std::string& sentence) const {
+    if (notice) notice(sentence);
+  }
 };
 
 /// How a device is to be used.
@@ -160,6 +180,9 @@ struct DeviceOptions {
   int gpu = 0;              ///< which one, for backends that run on GPUs
   /// Whether a GPU runs the kernels that all GPUs have, where it has better ones: to compare them.
   bool portable_kernels = false;
+  /// The size of picture that engines are to be fastest at, for devices that build them first.
+  std::optional<Size> size_hint = {};
+  LoadEvents events = {};
 };
 
 /// A device that networks run on. Immutable; shared by threads. Outlives its engines.
@@ -199,10 +222,10 @@ class Device {
 struct BackendInfo {
   std::string name;   ///< for open_device()
   std::string built;  ///< on what: "oneDNN 2.6.3"
-  bool can_run;       ///< whether this machine has what it runs on
+  bool (*can_run)();  ///< whether this machine has what it runs on
 };
 
-/// All of them, in the order in which "auto" prefers them.
+/// All of them, in the order in which "auto" prefers them; it takes none behind the reference.
 std::vector<BackendInfo> backends();
 
 /// Opens a device of the backend `name` ("auto", "cpu", "reference"). Error{usage} when there is

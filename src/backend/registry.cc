@@ -7,6 +7,7 @@
 #include "backend/cuda/cuda.h"
 #endif
 #include "backend/reference/reference.h"
+#include "backend/tensorrt/tensorrt.h"
 #include "base/error.h"
 
 namespace upres {
@@ -19,7 +20,7 @@ struct Backend {
   bool (*can_run)();  ///< on this machine
 };
 
-// In the order in which `auto` prefers them.
+// In the order in which `auto` prefers them: it never comes to what is behind the reference.
 constexpr Backend kBackends[] = {
 #ifdef UPRES_WITH_CUDA
     {"cuda", open_cuda_device, cuda_library, has_cuda_device},
@@ -27,6 +28,7 @@ constexpr Backend kBackends[] = {
     {"cpu", open_cpu_device, cpu_library, [] { return true; }},
     {"reference", open_reference_device, [] { return std::string("plain loops"); },
      [] { return true; }},
+    {"tensorrt", open_tensorrt_device, tensorrt_library, has_tensorrt_device},
 };
 
 }  // namespace
@@ -34,7 +36,7 @@ constexpr Backend kBackends[] = {
 std::vector<BackendInfo> backends() {
   std::vector<BackendInfo> all;
   for (const Backend& backend : kBackends) {
-    all.push_back({std::string(backend.name), backend.built(), backend.can_run()});
+    all.push_back({std::string(backend.name), backend.built(), backend.can_run});
   }
   return all;
 }

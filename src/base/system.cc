@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
@@ -86,6 +87,17 @@ std::string instruction_sets() {
   add(__builtin_cpu_supports("avx512bf16") != 0, "BF16");
 #endif
   return sets;
+}
+
+std::string nvidia_driver_version() {
+  // "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54  ..."
+  std::ifstream file("/proc/driver/nvidia/version");
+  for (std::string word; file >> word;) {
+    if (std::isdigit(static_cast<unsigned char>(word[0])) && word.find('.') != std::string::npos) {
+      return word;
+    }
+  }
+  return "";
 }
 
 void start_with_patient_threads(char** argv) {

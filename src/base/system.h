@@ -30,6 +30,9 @@ std::string processor_name();
 /// The processor's vector instructions that kernels are written for: "AVX2 FMA F16C".
 std::string instruction_sets();
 
+/// The version of NVIDIA's driver, as in "535.54"; empty where there is none.
+std::string nvidia_driver_version();
+
 /// Makes OpenMP's threads sleep when they have waited for each other for a fraction of a
 /// millisecond. Left alone they spin, which beside other busy programs takes the processor from the
 /// very thread they wait for; put to sleep at once they cost a twentieth of the time of small

@@ -69,6 +69,16 @@ TileGrid Upscaler::grid(Size picture, Size tile) const {
           footprint_.alignment};
 }
 
+Size Upscaler::taken_tile(Size wanted, Size picture) const {
+  const auto taken = [&](int side, int length, int most) {
+    const int read = side < length ? std::min(side + overlap(), length) : length;
+    return read <= most ? side : std::max(most - overlap(), 1);
+  };
+  const Size most = engine_.largest();
+  return {taken(wanted.width, picture.width, most.width),
+          taken(wanted.height, picture.height, most.height)};
+}
+
 Size Upscaler::wanted_tile(const StagePlan& stage) const {
   const Size picture = stage.picture.size;
   if (options_.side) {
@@ -101,7 +111,13 @@ size_t Upscaler::memory_available(size_t besides) const {
 }
 
 void Upscaler::choose_grid(StagePlan& stage, size_t rest, const UpscaleEvents& events) {
-  const Size wanted = wanted_tile(stage);
+  const Size asked = wanted_tile(stage);
+  const Size wanted = taken_tile(asked, stage.picture.size);
+  if (options_.side && wanted != asked && events.notice) {
+    events.notice(fmt::format(
+        "tiles of {} instead of {} pixels: the engine takes up to {}, with what tiles share",
+        to_string(wanted), to_string(asked), to_string(engine_.largest())));
+  }
   for (Size tile = wanted;;) {
     stage.grid = grid(stage.picture.size, tile);
     stage.blended = !exact() && stage.grid.columns() * stage.grid.rows() > 1;
@@ -161,7 +177,7 @@ std::unique_ptr<FilmSession> Upscaler::open_film(const FilmFormat& film, const F
                         .grid = TileGrid(film.size, film.size, 0, 1),
                         .scale = scale_};
   // Exact tiles change nothing but the time: as few as there is memory for.
-  Size tile = exact() && !options_.side ? film.size : wanted_tile(stage);
+  Size tile = taken_tile(exact() && !options_.side ? film.size : wanted_tile(stage), film.size);
   for (;;) {
     film_grid_ = grid(film.size, tile);
     if (!exact() && film_grid_->columns() * film_grid_->rows() > 1) return nullptr;

@@ -110,6 +110,8 @@ class Upscaler {
   TileGrid grid(Size picture, Size tile) const;
   /// The tiles that fit the options and the budgets, what they share not counted.
   Size wanted_tile(const StagePlan& stage) const;
+  /// The same, no larger than the engine takes.
+  Size taken_tile(Size wanted, Size picture) const;
   /// Memory that tiles may take when so much of the host's is needed besides, in bytes.
   size_t memory_available(size_t besides) const;
   int overlap() const;

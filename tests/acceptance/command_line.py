@@ -25,6 +25,8 @@ COMPLETED = (
     (("upres", "image", "--de"), ["--denoise", "--depth", "--device"]),
     (("upres", "image", "in.png", "--depth", ""), ["16", "8", "float"]),
     (("upres", "image", "-b", "r"), ["reference"]),
+    (("upres", "engine", ""), ["build", "clean", "list"]),
+    (("upres", "engine", "build", "--precision", ""), ["fp16", "fp32"]),
     (("upres", "completions", ""), ["bash", "fish", "zsh"]),
     (("upres", "info", "--he"), ["--help"]),
 )

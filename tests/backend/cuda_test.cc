@@ -69,7 +69,7 @@ class Cuda : public testing::TestWithParam<Kernels> {
  protected:
   void SetUp() override {
     for (const BackendInfo& backend : backends()) {
-      if (backend.name == "cuda" && backend.can_run) {
+      if (backend.name == "cuda" && backend.can_run()) {
         device_ = open_device("cuda", {.portable_kernels = GetParam().portable});
         return;
       }

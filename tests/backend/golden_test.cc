@@ -45,7 +45,7 @@ std::vector<Golden> all_goldens() {
         path.extension() == ".safetensors" && path.stem().extension() != ".weights";
     if (!is_case) continue;
     for (const BackendInfo& backend : backends()) {
-      if (backend.can_run) goldens.push_back({path.stem(), backend.name});
+      if (backend.can_run()) goldens.push_back({path.stem(), backend.name});
     }
   }
   return goldens;
@@ -120,7 +120,10 @@ class GoldenTest : public testing::TestWithParam<Golden> {
     RecordProperty(name, std::to_string(largest));
   }
 
-  static float tolerance() { return GetParam().backend == "cuda" ? kHalfTolerance : kTolerance; }
+  static float tolerance() {
+    return GetParam().backend == "cuda" || GetParam().backend == "tensorrt" ? kHalfTolerance
+                                                                            : kTolerance;
+  }
 
   StateDict tensors_;
   std::unique_ptr<Device> device_;

@@ -275,6 +275,47 @@ TEST(Upscaler, MemoryLimitMakesTilesSmallerWithOneLineAndTheSamePixels) {
                           [&] { f.run(picture, {.memory_limit = 1 << 20}); }));
 }
 
+/// Another engine, which takes no more than some size.
+class SmallEngine : public Engine {
+ public:
+  SmallEngine(const Engine& engine, Size largest) : engine_(engine), largest_(largest) {}
+  std::unique_ptr<Session> open() const override { return engine_.open(); }
+  size_t bytes_needed(Size read) const override { return engine_.bytes_needed(read); }
+  Size largest() const override { return largest_; }
+
+ private:
+  const Engine& engine_;
+  Size largest_;
+};
+
+TEST(Upscaler, TilesThatTheEngineDoesNotTakeBecomeSmallerWithOneLineWhereTheyWereAskedFor) {
+  Random random(3);
+  Fixture f(test::srvgg(random, 16, 4, 4));
+  const Frame picture = test::random_frame(random, {150, 110}, SampleType::u8, 3);
+  const Frame expected = f.run(picture, {.side = 0});
+  const SmallEngine engine(*f.engine, {100, 80});
+  std::vector<std::string> notices;
+  std::vector<Size> tiles;
+  const UpscaleEvents events = {
+      .planned = [&](const TileGrid& grid) { tiles.push_back(grid.largest()); },
+      .notice = [&](const std::string& sentence) { notices.push_back(sentence); }};
+  const auto run = [&](TileOptions options) {
+    return Upscaler(*f.device, engine, f.graph, options).run(picture, {}, events, {});
+  };
+  EXPECT_TRUE(equal_but_for_rounding(run({}), expected));
+  EXPECT_TRUE(equal_but_for_rounding(run({.side = 32}), expected));
+  EXPECT_TRUE(notices.empty());
+  EXPECT_TRUE(equal_but_for_rounding(run({.side = 0}), expected));
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_NE(notices[0].find("instead of 150x110 pixels: the engine takes up to 100x80"),
+            std::string::npos)
+      << notices[0];
+  for (const Size tile : tiles) {
+    EXPECT_LE(tile.width, 100);
+    EXPECT_LE(tile.height, 80);
+  }
+}
+
 TEST(Upscaler, FailsWhenNotEvenTheSmallestTileFits) {
   Random random(3);
   Fixture f(test::srvgg(random, 16, 4, 4), "cpu", 1000);

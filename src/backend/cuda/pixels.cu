@@ -9,23 +9,6 @@ namespace {
 
 constexpr int kThreads = 256;
 
-__device__ int mirrored(int i, int n) {
-  if (n == 1) return 0;
-  const int period = 2 * (n - 1);
-  const int phase = i % period;
-  return phase < n ? phase : period - phase;
-}
-
-__device__ float clamp01(float value) {
-  return value > 0 ? fminf(value, 1.0f) : 0.0f;
-}
-
-// As the processor's compiler rounds it: no fused multiply-adds.
-__device__ float luma(float red, float green, float blue) {
-  return __fadd_rn(__fadd_rn(__fmul_rn(0.299f, clamp01(red)), __fmul_rn(0.587f, clamp01(green))),
-                   __fmul_rn(0.114f, clamp01(blue)));
-}
-
 template <typename T>
 __global__ void __launch_bounds__(kThreads) gather_pixels(const Packed from, const Activations to) {
   const int64_t pixel = int64_t(blockIdx.x) * kThreads + threadIdx.x;

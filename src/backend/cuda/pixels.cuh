@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From sums to a picture's samples: what kernels that write samples share.
+// Between numbers and a picture's samples: what kernels that read and write samples share.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,24 @@
 #include "pixel/sample.h"
 
 namespace upres::cuda {
+
+/// Index i of a line of n mirrored at both ends, its end pixels not repeated.
+__device__ inline int mirrored(int i, int n) {
+  if (n == 1) return 0;
+  const int period = 2 * (n - 1);
+  const int phase = i % period;
+  return phase < n ? phase : period - phase;
+}
+
+__device__ inline float clamp01(float value) {
+  return value > 0 ? fminf(value, 1.0f) : 0.0f;
+}
+
+/// As luma() in pixel/convert.h: as the processor's compiler rounds it, no fused multiply-adds.
+__device__ inline float luma(float red, float green, float blue) {
+  return __fadd_rn(__fadd_rn(__fmul_rn(0.299f, clamp01(red)), __fmul_rn(0.587f, clamp01(green))),
+                   __fmul_rn(0.114f, clamp01(blue)));
+}
 
 /// As to_sample() in pixel/sample.h: as the processor's compiler rounds it, no fused multiply-adds.
 template <typename Sample>

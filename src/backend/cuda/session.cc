@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "pixel/pack.h"
 #include "pixel/sample.h"
 
 namespace upres::cuda {
@@ -20,36 +21,6 @@ constexpr size_t kCachedRecordings = 8;
 
 // Jobs on their way: one runs while the next one's samples are brought and the last one's taken.
 constexpr size_t kSlots = 2;
-
-/// Copies a rectangle of a view into packed memory, or back, whatever its strides.
-template <bool kToPacked>
-void copy_rectangle(const FrameView& view, const Rect& rect, std::byte* packed) {
-  const auto sample = ptrdiff_t(size_bytes(view.type));
-  const ptrdiff_t pixel = sample * view.components;
-  const ptrdiff_t packed_row = pixel * rect.width;
-  bool dense = view.planes[0].step_bytes == pixel;
-  for (int c = 1; c < view.components; ++c) {
-    const Plane& plane = view.planes[size_t(c)];
-    dense = dense && plane.step_bytes == pixel && plane.row_bytes == view.planes[0].row_bytes &&
-            plane.data == view.planes[0].data + c * sample;
-  }
-  for (int y = 0; y < rect.height; ++y) {
-    std::byte* row = packed + y * packed_row;
-    for (int c = 0; c < (dense ? 1 : view.components); ++c) {
-      const Plane& plane = view.planes[size_t(c)];
-      std::byte* at = plane.data + (rect.y + y) * plane.row_bytes + rect.x * plane.step_bytes;
-      if (dense) {
-        kToPacked ? std::memcpy(row, at, size_t(packed_row))
-                  : std::memcpy(at, row, size_t(packed_row));
-        continue;
-      }
-      std::byte* one = row + c * sample;
-      for (int x = 0; x < rect.width; ++x, at += plane.step_bytes, one += pixel) {
-        kToPacked ? std::memcpy(one, at, size_t(sample)) : std::memcpy(at, one, size_t(sample));
-      }
-    }
-  }
-}
 
 /// A result of one level alone is suspicious where the picture has more than this range of 0..1.
 constexpr float kPlainRange = 16.0f / 255.0f;
@@ -138,7 +109,7 @@ class CudaSession : public Session {
     grow(slot.src, src.total_bytes());
     grow(slot.dst, part.total_bytes());
 
-    copy_rectangle<true>(job.src, job.read, slot.src.data());
+    pack(job.src, job.read, slot.src.data());
     cudaStream_t stream = stream_.get();
     check(cudaMemcpyAsync(src.data, slot.src.data(), src.total_bytes(), cudaMemcpyHostToDevice,
                           stream),
@@ -179,7 +150,7 @@ class CudaSession : public Session {
     const Job job = *std::exchange(slot.job, std::nullopt);
     check(cudaEventSynchronize(slot.finished.get()), "running the network");
     if (is_wrong(job, slot) && repair(job)) return;
-    copy_rectangle<false>(job.dst, job.write, slot.dst.data());
+    unpack(slot.dst.data(), job.dst, job.write);
     if (job.heartbeat) job.heartbeat(1);
   }
 
