@@ -123,7 +123,7 @@ class CudaFilm : public testing::Test {
  protected:
   void SetUp() override {
     for (const BackendInfo& backend : backends()) {
-      if (backend.name == "cuda" && backend.can_run) {
+      if (backend.name == "cuda" && backend.can_run()) {
         device_ = open_device("cuda", {});
         const ValueId in = nearest_.add_input(3);
         nearest_.set_output(nearest_.add("nearest", Upsample{2}, {in}));
