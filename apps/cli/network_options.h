@@ -42,7 +42,8 @@ CLI::Option* add(CLI::App& command, const char* names, const char* value_name, c
 /// command line is parsed.
 void add_size_options(CLI::App& command, UpscaleOptions& options);
 
-/// Adds -n, -m, --blend, --denoise, --input-range, --channel-order, -x, -t, --overlap, --max-memory and those of the device.
+/// Adds -n, -m, --blend, --denoise, --input-range, --channel-order, -x, -t, --overlap, --max-memory
+/// and those of the device.
 void add_network_options(CLI::App& command, NetworkOptions& options);
 
 /// Adds -v, --quiet and --json.

@@ -32,8 +32,8 @@ using ModelFolders = std::vector<std::filesystem::path>;
 
 /// The file of the model that a user calls `name_or_path`: a path to an existing file is taken as
 /// it is, a name is looked up in the folders (NAME, NAME.safetensors, NAME.fp16.safetensors,
-/// NAME.pth, NAME.param, NAME.param.bin). When there is none: Error{model} that says how to get it where it is a
-/// known one (registry.h), else lists the folders' models.
+/// NAME.pth, NAME.param, NAME.param.bin). When there is none: Error{model} that says how to get it
+/// where it is a known one (registry.h), else lists the folders' models.
 std::filesystem::path find_model(const std::string& name_or_path, const ModelFolders& folders);
 
 /// A file that find_model() finds under a name.

@@ -44,7 +44,7 @@ constexpr int kWarpGroups = kGroups == 4 ? 2 : kGroups;
 template <int kGroups>
 constexpr int kWarpRows = kGroups == 3 ? 2 : 4;
 template <int kGroups>
-constexpr int kWarps = kHeight / kWarpRows<kGroups>* kGroups / kWarpGroups<kGroups>;
+constexpr int kWarps = kHeight / kWarpRows<kGroups> * kGroups / kWarpGroups<kGroups>;
 template <int kGroups>
 constexpr int kThreads = kWarps<kGroups> * 32;
 /// Blocks that shall fit on a multiprocessor at once: bounds their registers.
@@ -80,11 +80,11 @@ struct WarpPart {
 template <int kKernel>
 constexpr int kSpan = kWidth + kKernel - 1;
 template <int kKernel>
-constexpr int kPixels = kSpan<kKernel>*(kHeight + kKernel - 1);
+constexpr int kPixels = kSpan<kKernel> * (kHeight + kKernel - 1);
 template <int kKernel>
 constexpr int kPixelBytes = 2 * kPixels<kKernel> * 16;
 template <int kKernel, int kGroups>
-constexpr int kStageBytes = kPixelBytes<kKernel> + kKernel* kKernel* kGroups* kGroupBytes;
+constexpr int kStageBytes = kPixelBytes<kKernel> + kKernel * kKernel * kGroups * kGroupBytes;
 
 // Load -------------------------------------------------------------------------------------------
 
