@@ -114,6 +114,9 @@ TEST_F(EngineCacheTest, WhatChangesUnderAnEngineReplacesIt) {
   EXPECT_NE(told_[0].find("is for driver 580.82.07, and this is 590.1: it is built anew"),
             std::string::npos)
       << told_[0];
+  later.driver = "";
+  obtain(later);
+  EXPECT_NE(told_.back().find("is for driver 590.1, and this is none"), std::string::npos);
   later.version = "11.2.0";
   obtain(later);
   EXPECT_NE(told_.back().find("is for version 11.1.0, and this is 11.2.0"), std::string::npos);
@@ -140,6 +143,17 @@ TEST_F(EngineCacheTest, ForeignFilesAreNeverUsed) {
   EXPECT_NE(foreign.find("is no file of upres"), std::string::npos) << foreign;
   const auto empty = why_anew([](const fs::path& file) { fs::resize_file(file, 0); });
   EXPECT_NE(empty.find("is no file of upres"), std::string::npos) << empty;
+}
+
+TEST_F(EngineCacheTest, TheWholeHeaderIsCompared) {
+  for (const std::streamoff at : {std::streamoff(21), std::streamoff(91)}) {  // of "sha256", "\n"
+    const auto damaged = why_anew([at](const fs::path& file) {
+      std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+      stream.seekp(at);
+      stream.put('!');
+    });
+    EXPECT_NE(damaged.find("is damaged"), std::string::npos) << damaged;
+  }
 }
 
 TEST_F(EngineCacheTest, AnotherNetworksEngineUnderThisNameIsNotUsed) {
@@ -259,6 +273,15 @@ TEST_F(EngineCacheTest, AnEngineThatIsBeingBuiltIsLeft) {
   const auto cleaned = EngineCache(folder_.path()).clean();
   EXPECT_EQ(cleaned.engines, 0);
   EXPECT_EQ(cleaned.busy, 1);
+  EXPECT_TRUE(fs::exists(engine_file(some_key())));
+}
+
+TEST_F(EngineCacheTest, AFolderThatCannotBeWrittenIsNotCleaned) {
+  obtain(some_key());
+  // A folder in the lock's place: what no one can open for writing, whoever runs the test.
+  fs::create_directory(folder_ / (file_name(some_key()) + ".lock"));
+  EXPECT_TRUE(test::fails(ErrorCode::output, "cannot be made: Is a directory",
+                          [&] { EngineCache(folder_.path()).clean(); }));
   EXPECT_TRUE(fs::exists(engine_file(some_key())));
 }
 

@@ -33,7 +33,7 @@ int try_lock(const std::filesystem::path& path) {
   for (;;) {
     const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor < 0) {
-      fail(ErrorCode::output, "{}: {}", path.string(), std::strerror(errno));
+      fail(ErrorCode::output, "{} cannot be made: {}", path.string(), std::strerror(errno));
     }
     if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
       const int error = errno;
@@ -60,12 +60,9 @@ FileLock FileLock::take(const std::filesystem::path& path, const std::stop_token
 }
 
 std::optional<FileLock> FileLock::try_take(const std::filesystem::path& path) {
-  try {
-    const int descriptor = try_lock(path);
-    if (descriptor >= 0) return FileLock(path, descriptor);
-  } catch (const Error&) {  // as if it were held
-  }
-  return std::nullopt;
+  const int descriptor = try_lock(path);
+  if (descriptor < 0) return std::nullopt;
+  return FileLock(path, descriptor);
 }
 
 FileLock::FileLock(FileLock&& other) noexcept

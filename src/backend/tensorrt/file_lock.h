@@ -17,7 +17,7 @@ class FileLock {
   /// request; Error{output} where the file cannot be made.
   static FileLock take(const std::filesystem::path& path, const std::stop_token& stop,
                        const std::function<void()>& waiting);
-  /// Nothing when another process or thread holds it, or where the file cannot be made.
+  /// Nothing when another process or thread holds it. Error{output} where the file cannot be made.
   static std::optional<FileLock> try_take(const std::filesystem::path& path);
 
   FileLock(FileLock&& other) noexcept;

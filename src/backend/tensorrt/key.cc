@@ -21,6 +21,10 @@ constexpr Field kFields[] = {
     {"version", &EngineKey::version, true},
 };
 
+const char* or_none(const std::string& text) {
+  return text.empty() ? "none" : text.c_str();
+}
+
 }  // namespace
 
 std::string file_name(const EngineKey& key) {
@@ -46,10 +50,9 @@ EngineKey key_of(const Facts& facts) {
 std::string difference(const EngineKey& found, const EngineKey& wanted) {
   if (found.graph != wanted.graph) return "is another network's";
   for (const Field& field : kFields) {
-    const std::string& text = found.*field.text;
-    if (text == wanted.*field.text) continue;
-    return fmt::format("is for {} {}, and this is {}", field.name, text.empty() ? "none" : text,
-                       wanted.*field.text);
+    if (found.*field.text == wanted.*field.text) continue;
+    return fmt::format("is for {} {}, and this is {}", field.name, or_none(found.*field.text),
+                       or_none(wanted.*field.text));
   }
   UPRES_ASSERT(false, "only keys that differ are asked for their difference");
 }

@@ -24,6 +24,11 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// What stands before the bytes that are sealed.
+std::string header_of(std::span<const std::byte> sealed) {
+  return fmt::format("{}{}{}\n", kMagic, kSeal, sha256_hex(sealed));
+}
+
 /// Facts and where the bytes behind them begin; nothing when they are not written as facts are.
 std::optional<std::pair<Facts, size_t>> parse_facts(std::string_view text) {
   Facts facts;
@@ -72,8 +77,7 @@ void write_sealed(const std::filesystem::path& path, const Facts& facts,
   }
   sealed += '\n';
   sealed += text_of(bytes);
-  const std::string header =
-      fmt::format("{}{}{}\n", kMagic, kSeal, sha256_hex(std::as_bytes(std::span(sealed))));
+  const std::string header = header_of(std::as_bytes(std::span(sealed)));
   AtomicFile file(path, Existing::replace);
   file.write(std::as_bytes(std::span(header)));
   file.write(std::as_bytes(std::span(sealed)));
@@ -86,7 +90,7 @@ std::variant<Sealed, Fault> read_sealed(const std::filesystem::path& path) {
   MappedFile& file = std::get<MappedFile>(opened);
   const std::string_view text = text_of(file.bytes());
   const std::span<const std::byte> sealed = file.bytes().subspan(kHeaderSize);
-  if (text.substr(kMagic.size() + kSeal.size(), kDigits) != sha256_hex(sealed)) return kDamaged;
+  if (text.substr(0, kHeaderSize) != header_of(sealed)) return kDamaged;
   auto facts = parse_facts(text_of(sealed));
   if (!facts) return kDamaged;
   return Sealed{std::move(file), std::move(facts->first), sealed.subspan(facts->second)};
