@@ -47,23 +47,17 @@ struct BuildOptions : NetworkOptions {
   bool overwrite = false;
 };
 
-/// The file of an engine that was just made sure of. Error{output} where it is not there: a run
-/// would build it again.
-fs::path file_of(const tensorrt::Prepared& prepared) {
-  for (const CachedEngine& engine : cache().list()) {
-    if (engine.fault.empty() && engine.key == prepared.key) return engine.path;
-  }
-  fail(ErrorCode::output,
-       "the engine was built and could not be kept; name a folder that can be written in "
-       "XDG_CACHE_HOME");
-}
-
 void build(const LoadedModel& model, const std::string& name, Precision precision,
            const DeviceOptions& device, bool anew, Console& console) {
   Stopwatch watch;
   const auto prepared =
       tensorrt::prepare_engine(model.model.network.graph, precision, device, anew);
-  const std::string file = file_of(prepared).string();
+  if (!prepared.file) {
+    fail(ErrorCode::output,
+         "the engine was built and could not be kept; name a folder that can be written in "
+         "XDG_CACHE_HOME");
+  }
+  const std::string file = prepared.file->string();
   console.result(
       prepared.was_built
           ? fmt::format("{} -> {}  {}  {:.1f} MB  {:.1f} s", name, file, upres::name(precision),
@@ -74,11 +68,7 @@ void build(const LoadedModel& model, const std::string& name, Precision precisio
 int run_build(BuildOptions options, const std::stop_token& stop) {
   Console console(options.verbosity);
   BuildMeter meter(console);
-  DeviceOptions device{
-      .size_hint = options.device.size_hint,
-      .events = {.notice = [&](const std::string& sentence) { console.notice(sentence); },
-                 .progress = [&](double share) { meter.update(share); },
-                 .stop = stop}};
+  DeviceOptions device{.size_hint = options.device.size_hint, .events = meter.events(stop)};
   for (const std::string& name : options.names) {
     options.model = name;
     const LoadedModel model = load_wanted_model(options);

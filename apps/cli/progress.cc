@@ -154,6 +154,12 @@ void ProgressMeter::update(const Amount& amount) {
   shown_ = now;
 }
 
+LoadEvents BuildMeter::events(const std::stop_token& stop) {
+  return {.notice = [this](const std::string& sentence) { console_.notice(sentence); },
+          .progress = [this](double share) { update(share); },
+          .stop = stop};
+}
+
 void BuildMeter::update(double share) {
   constexpr int64_t kParts = 1000;
   const std::lock_guard lock(mutex_);

@@ -6,8 +6,11 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+
+#include "backend/backend.h"
 
 namespace upres {
 
@@ -83,6 +86,9 @@ class BuildMeter {
 
   /// `share` is what is done, up to 1, with which the build ends.
   void update(double share);
+
+  /// What Device::load() tells, told here and on the console; as long as both live.
+  LoadEvents events(const std::stop_token& stop);
 
  private:
   Console& console_;

@@ -133,10 +133,7 @@ std::string json_of(const Findings& found) {
 int run(const VerifyOptions& options, const std::stop_token& stop) {
   Console console(Verbosity::normal, options.json);
   BuildMeter builds(console);
-  const LoadEvents events{.notice = [&](const std::string& sentence) { console.notice(sentence); },
-                          .progress = [&](double share) { builds.update(share); },
-                          .stop = stop};
-  const auto device = open_device(options.device, events);
+  const auto device = open_device(options.device, builds.events(stop));
   const fs::path path = find_model(options.model, model_folders(options.models));
   const Model model = load_model(path);
   const Graph graph = translated(model.network.graph, options.habits);

@@ -113,6 +113,9 @@ class FilmSession {
  public:
   virtual ~FilmSession() = default;
 
+  /// The tiles of a frame: the route's.
+  virtual const TileGrid& grid() const = 0;
+
   /// How many frames may be on their way at once.
   virtual size_t depth() const = 0;
 

@@ -61,8 +61,7 @@ struct FilmView {
   FilmFormat format;
   std::array<FilmPlane, 4> planes = {};
   MemoryKind memory = MemoryKind::host;
-  GpuShare gpu =
-      {};  ///< where memory is MemoryKind::device: work put into its stream finds them made
+  GpuShare gpu = {};  ///< of MemoryKind::device: work that is put into its stream finds them made
 };
 
 /// Where the samples of a frame are in one block of memory.

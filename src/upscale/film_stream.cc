@@ -46,8 +46,9 @@ struct Result {
 /// A frame on its way.
 struct Item {
   FilmFrame frame;
-  bool as_samples = false;  ///< a FilmSession runs it
-  Frame picture;            ///< of a frame that none runs
+  bool as_samples = false;             ///< a FilmSession runs it
+  Frame picture;                       ///< of a frame that none runs
+  std::shared_ptr<std::byte> samples;  ///< of the result, while a session makes it
   std::promise<Result> made;
   std::shared_future<Result> result;  ///< the frame's, or of the one it is like
   bool duplicate = false;
@@ -258,7 +259,6 @@ class Run {
     Upscaler& upscaler;
     FilmSession* session = nullptr;
     std::deque<std::shared_ptr<Item>> under_way = {};  ///< in the session
-    std::deque<std::shared_ptr<std::byte>> memory = {};
     UpscaleEvents events = {};
     double seconds = 0;  ///< of pictures
     TileCount tiles = {};
@@ -282,10 +282,10 @@ class Run {
       return;
     }
     worker.session = sessions_[device].get();
-    if (worker.events.planned) worker.events.planned(worker.upscaler.film_grid());
+    if (worker.events.planned) worker.events.planned(worker.session->grid());
     worker.events.planned = {};
-    worker.memory.push_back(worker.session->memory());
-    worker.session->submit(item->frame.view, worker.memory.back());
+    item->samples = worker.session->memory();
+    worker.session->submit(item->frame.view, item->samples);
     item->frame = without_samples(item->frame);
     worker.under_way.push_back(item);
   }
@@ -294,15 +294,13 @@ class Run {
     const bool is_right = worker.session->finish();
     const std::shared_ptr<Item> item = std::move(worker.under_way.front());
     worker.under_way.pop_front();
-    const std::shared_ptr<std::byte> samples = std::move(worker.memory.front());
-    worker.memory.pop_front();
     if (is_right) {
-      const TileGrid& tiles = worker.upscaler.film_grid();
+      const TileGrid& tiles = worker.session->grid();
       count(worker, {int64_t(tiles.columns()) * tiles.rows(), 0});
     } else {
-      make_again(worker, samples.get());
+      make_again(worker, item->samples.get());
     }
-    item->made.set_value({nullptr, samples});
+    item->made.set_value({nullptr, std::move(item->samples)});
   }
 
   /// A frame that overflowed half precision in a session, as a picture.

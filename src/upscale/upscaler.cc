@@ -179,9 +179,9 @@ std::unique_ptr<FilmSession> Upscaler::open_film(const FilmFormat& film, const F
   // Exact tiles change nothing but the time: as few as there is memory for.
   Size tile = taken_tile(exact() && !options_.side ? film.size : wanted_tile(stage), film.size);
   for (;;) {
-    film_grid_ = grid(film.size, tile);
-    if (!exact() && film_grid_->columns() * film_grid_->rows() > 1) return nullptr;
-    if (auto session = engine_.open_film({film, result, *film_grid_})) return session;
+    const TileGrid tiles = grid(film.size, tile);
+    if (!exact() && tiles.columns() * tiles.rows() > 1) return nullptr;
+    if (auto session = engine_.open_film({film, result, tiles})) return session;
     if (std::max(tile.width, tile.height) <= kSmallestSide) return nullptr;
     const auto smaller = [](int side) { return std::max(std::min(side, kSmallestSide), side / 2); };
     tile = {smaller(tile.width), smaller(tile.height)};

@@ -93,8 +93,6 @@ class Upscaler {
   /// into each other.
   std::unique_ptr<FilmSession> open_film(const FilmFormat& film, const FilmLayout& result,
                                          const UpscaleOptions& options);
-  /// The tiles of each of its frames.
-  const TileGrid& film_grid() const { return *film_grid_; }
 
   /// run() for a picture in memory.
   Frame run(const Frame& picture, const UpscaleOptions& options, const UpscaleEvents& events,
@@ -124,7 +122,6 @@ class Upscaler {
   double bytes_per_pixel_;  ///< of the input: what automatic tiles are chosen by
   TileOptions options_;
   JobRunner runner_;
-  std::optional<TileGrid> film_grid_;  ///< of the film that was opened last
   size_t resident_;  ///< what the process took when the network was loaded and nothing planned
 };
 

@@ -89,7 +89,10 @@ class EngineCacheTest : public testing::Test {
 };
 
 TEST_F(EngineCacheTest, BuildsOnceForEachKey) {
+  const EngineCache cache(folder_.path());
+  EXPECT_EQ(cache.file_of(some_key()), std::nullopt);
   EXPECT_EQ(obtain(some_key()), "an engine");
+  EXPECT_EQ(cache.file_of(some_key()), engine_file(some_key()));
   EXPECT_EQ(obtain(some_key(), "never built"), "an engine");
   EXPECT_EQ(builds_, 1);
   for (const auto member : {&EngineKey::graph, &EngineKey::precision, &EngineKey::profile,

@@ -100,6 +100,7 @@ struct Orders {
 class Doubling : public FilmSession {
  public:
   Doubling(const FilmRoute& route, const Orders& orders) : route_(route), orders_(orders) {}
+  const TileGrid& grid() const override { return route_.grid; }
   size_t depth() const override { return 3; }
   std::shared_ptr<std::byte> memory() override {
     return std::shared_ptr<std::byte>(new std::byte[route_.dst.total_bytes],

@@ -195,6 +195,7 @@ class CudaFilmSession : public FilmSession {
     return true;
   }
 
+  const TileGrid& grid() const override { return route_.grid; }
   size_t depth() const override { return kSlots; }
 
   std::shared_ptr<std::byte> memory() override {

@@ -29,6 +29,10 @@ std::string extension(const char* kind) {
   return fmt::format(".{}", kind);
 }
 
+fs::path engine_path(const fs::path& folder, const EngineKey& key) {
+  return folder / (file_name(key) + extension(kEngine));
+}
+
 /// What timings are of: any network's, by one version of the library, on one GPU with one driver.
 Facts timing_facts(const EngineKey& key) {
   return {{kKind, kTimings},
@@ -74,7 +78,7 @@ EngineBytes build_and_keep(const fs::path& folder, const EngineKey& key, const s
   try {
     Facts facts = {{kKind, kEngine}, {kNetwork, network}};
     for (auto& one : facts_of(key)) facts.push_back(std::move(one));
-    write_sealed(folder / (file_name(key) + extension(kEngine)), facts, engine);
+    write_sealed(engine_path(folder, key), facts, engine);
     if (timings != before) write_sealed(folder / timing_name(key), timing_facts(key), timings);
   } catch (const Error& error) {
     events.tell(fmt::format("the engine is not kept for the next time: {}", error.what()));
@@ -110,7 +114,7 @@ EngineBytes EngineCache::obtain(const EngineKey& key, const std::string& network
     events.tell("neither XDG_CACHE_HOME nor HOME names a folder: the engine is not kept");
     return without_keeping();
   }
-  const fs::path path = *folder_ / (file_name(key) + extension(kEngine));
+  const fs::path path = engine_path(*folder_, key);
   if (auto found = look_up(path, key)) {
     if (auto* engine = std::get_if<EngineBytes>(&*found)) return std::move(*engine);
   }
@@ -125,9 +129,17 @@ EngineBytes EngineCache::obtain(const EngineKey& key, const std::string& network
   return build_and_keep(*folder_, key, network, events, build);
 }
 
+std::optional<fs::path> EngineCache::file_of(const EngineKey& key) const {
+  if (!folder_) return std::nullopt;
+  const fs::path path = engine_path(*folder_, key);
+  const auto read = read_facts(path);
+  const Facts* facts = std::get_if<Facts>(&read);
+  return facts && key_of(*facts) == key ? std::optional(path) : std::nullopt;
+}
+
 void EngineCache::discard(const EngineKey& key) const {
   std::error_code gone;
-  if (folder_) fs::remove(*folder_ / (file_name(key) + extension(kEngine)), gone);
+  if (folder_) fs::remove(engine_path(*folder_, key), gone);
 }
 
 std::vector<CachedEngine> EngineCache::list() const {

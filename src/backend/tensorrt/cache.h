@@ -58,6 +58,9 @@ class EngineCache {
   EngineBytes obtain(const EngineKey& key, const std::string& network, const LoadEvents& events,
                      const Build& build) const;
 
+  /// The engine's file; nothing where none is kept. Its bytes are not looked at.
+  std::optional<std::filesystem::path> file_of(const EngineKey& key) const;
+
   /// Removes the engine of this key, where there is one: it is refused for a reason that its seal
   /// does not show, or is to be built anew.
   void discard(const EngineKey& key) const;

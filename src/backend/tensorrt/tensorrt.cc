@@ -58,10 +58,10 @@ class Source {
 
   const Library& library() const { return library_; }
   const std::optional<Gpu>& gpu() const { return gpu_; }
+  const EngineCache& cache() const { return cache_; }
 
   struct Found {
     EngineKey key;
-    std::string network;
     Profile profile;
     EngineBytes bytes;
   };
@@ -78,7 +78,7 @@ class Source {
                   .library = name(library_.files.family),
                   .version = text_of(library_.version)};
     if (anew) cache_.discard(key);
-    std::string network =
+    const std::string network =
         fmt::format("x{}, {:.2f} M weights", graph.scale(), double(parameter_count(graph)) / 1e6);
     const auto build = [&](TimingCache& timings) {
       options_.events.tell(
@@ -91,7 +91,7 @@ class Source {
                           precision, profile, timings, options_.events);
     };
     EngineBytes bytes = cache_.obtain(key, network, options_.events, build);
-    return {std::move(key), std::move(network), profile, std::move(bytes)};
+    return {std::move(key), profile, std::move(bytes)};
   }
 
   /// The same, running.
@@ -242,7 +242,7 @@ Prepared prepare_engine(const Graph& graph, Precision precision, const DeviceOpt
   const Source source(std::move(library), std::move(gpu), options);
   if (precision == Precision::automatic) precision = Precision::fp16;
   const Source::Found found = source.obtain(graph, precision, anew);
-  return {found.key, found.network, found.bytes.was_built(), found.bytes.get().size()};
+  return {source.cache().file_of(found.key), found.bytes.was_built(), found.bytes.get().size()};
 }
 
 std::string findings() {

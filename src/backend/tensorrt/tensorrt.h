@@ -4,6 +4,7 @@
 // without the libraries, say so when the backend is asked for.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,9 +29,8 @@ namespace tensorrt {
 
 /// An engine that is kept, as `upres engine build` made sure of.
 struct Prepared {
-  EngineKey key;
-  std::string network;
-  bool was_built;  ///< false: it was there
+  std::optional<std::filesystem::path> file;  ///< nothing where it could not be kept
+  bool was_built;                             ///< false: it was there
   size_t size_bytes;
 };
 
