@@ -69,7 +69,7 @@ if(90 IN_LIST UPRES_CUDA_ARCHITECTURES)
 endif()
 target_sources(backend PRIVATE
   src/backend/cuda/convolution.cc src/backend/cuda/cuda.cc src/backend/cuda/engine.cc src/backend/cuda/film_session.cc
-  src/backend/cuda/layout.cc
+  src/backend/cuda/job_session.cc src/backend/cuda/layout.cc
   src/backend/cuda/runtime.cc src/backend/cuda/session.cc)
 target_include_directories(backend SYSTEM PRIVATE ${UPRES_CUDA_INCLUDE})
 target_compile_definitions(backend PRIVATE UPRES_WITH_CUDA)

@@ -32,8 +32,9 @@ MAY_INCLUDE = {
     "apps": ["upscale", "model", "fetch", "compile", "backend/backend.h", "media", "graph", "onnx",
              "backend/tensorrt"],
 }
-# What the backends for NVIDIA's GPUs share: CUDA's handles, and a picture's samples.
-SHARED = {"backend/tensorrt": ["backend/cuda/runtime.h", "backend/cuda/pixels.h",
+# What the backends for NVIDIA's GPUs share: CUDA's handles, a picture's samples, jobs on their way.
+SHARED = {"backend/tensorrt": ["backend/cuda/runtime.h", "backend/cuda/job_session.h",
+                               "backend/cuda/pixels.h",
                                "backend/cuda/pixels.cuh"]}
 # The one place that knows every backend.
 REGISTRY = "src/backend/registry.cc"

@@ -289,19 +289,7 @@ TEST_F(CudaFilm, TilesThatAreCutWhereTheyMeetChangeNothing) {
 }
 
 TEST_F(CudaFilm, TellsOfWhatOverflowsHalfPrecision) {
-  Graph graph;
-  const auto scaled = [&](int in, int out, float factor) {
-    Conv2d conv = test::random_conv(random_, in, out);
-    auto weights = std::make_shared<std::vector<float>>(*conv.weights);
-    for (float& weight : *weights) weight *= factor;
-    conv.weights = weights;
-    conv.biases = std::make_shared<std::vector<float>>(size_t(out), 0.0f);
-    return conv;
-  };
-  ValueId x = graph.add("up", scaled(3, 64, 1000), {graph.add_input(3)});
-  x = graph.add("higher", scaled(64, 64, 1000), {x});
-  x = graph.add("down", scaled(64, 64, 1e-3f), {x});
-  graph.set_output(graph.add("last", scaled(64, 3, 1e-3f), {x}));
+  const Graph graph = test::overflowing(random_);
   const auto engine = compile(graph, *device_, Precision::fp16);
   const FilmFormat format{.size = {70, 40}, .chroma_log2_x = 1, .chroma_log2_y = 1};
   const FilmLayout layout = plain_layout(format);

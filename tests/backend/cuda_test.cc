@@ -170,20 +170,7 @@ TEST_P(Cuda, ATailInBandsIsTheSamePicture) {
 }
 
 TEST_P(Cuda, WhatOverflowsHalfPrecisionIsComputedAgain) {
-  Graph graph;
-  ValueId x = graph.add_input(3);
-  const auto scaled = [&](int in, int out, float factor) {
-    Conv2d conv = test::random_conv(random_, in, out);
-    auto weights = std::make_shared<std::vector<float>>(*conv.weights);
-    for (float& weight : *weights) weight *= factor;
-    conv.weights = weights;
-    conv.biases = std::make_shared<std::vector<float>>(size_t(out), 0.0f);
-    return conv;
-  };
-  x = graph.add("up", scaled(3, 64, 1000), {x});
-  x = graph.add("higher", scaled(64, 64, 1000), {x});  // to some 1e6, beyond 65504
-  x = graph.add("down", scaled(64, 64, 1e-3f), {x});
-  graph.set_output(graph.add("last", scaled(64, 3, 1e-3f), {x}));
+  const Graph graph = test::overflowing(random_);
   const auto engine = compile(graph, *device_, GetParam().precision);
   const auto session = engine->open();
   const auto expected = compile(graph, *open_device("cpu", {}));

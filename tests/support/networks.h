@@ -118,6 +118,24 @@ inline Graph rrdbnet(Random& random, int features, int growth, int blocks, int u
   return graph;
 }
 
+/// A network with values of some 1e6, beyond half precision's 65504, whose result is within it.
+inline Graph overflowing(Random& random) {
+  const auto scaled = [&](int in, int out, float factor) {
+    Conv2d conv = random_conv(random, in, out);
+    auto weights = std::make_shared<std::vector<float>>(*conv.weights);
+    for (float& weight : *weights) weight *= factor;
+    conv.weights = weights;
+    conv.biases = std::make_shared<std::vector<float>>(size_t(out), 0.0f);
+    return conv;
+  };
+  Graph graph;
+  ValueId x = graph.add("up", scaled(3, 64, 1000), {graph.add_input(3)});
+  x = graph.add("higher", scaled(64, 64, 1000), {x});
+  x = graph.add("down", scaled(64, 64, 1e-3f), {x});
+  graph.set_output(graph.add("last", scaled(64, 3, 1e-3f), {x}));
+  return graph;
+}
+
 /// A picture of random samples.
 inline Frame random_frame(Random& random, Size size, SampleType type, int channels) {
   Frame frame(size, type, channels);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "backend/cuda/film_pixels.h"
+#include "backend/cuda/session.h"
 #include "base/error.h"
 #include "pixel/film.h"
 #include "pixel/film_plan.h"
@@ -19,9 +20,6 @@ namespace {
 
 // One frame comes in, one is made, one goes out.
 constexpr size_t kSlots = 3;
-
-/// A result of one level alone is suspicious where the frame has more than this range of 0..1.
-constexpr float kPlainRange = 16.0f / 255.0f;
 
 /// Pinned memory that is used again. What was handed out keeps it alive.
 class PinnedPool : public std::enable_shared_from_this<PinnedPool> {

@@ -8,6 +8,9 @@
 
 namespace upres::cuda {
 
+/// A result of one level alone is suspicious where the picture has more than this range of 0..1.
+constexpr float kPlainRange = 16.0f / 255.0f;
+
 /// `engine` outlives it.
 std::unique_ptr<Session> open_cuda_session(const CudaEngine& engine);
 

@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// TensorRT's engines at work. Per job, on one stream:
+// TensorRT's engines at work. Per job, on the GPU:
 //
-//     picture → pinned → GPU: samples → planes (the engine's input) → TensorRT → planes → the part
-//     of the result that is wanted, as samples → pinned → picture
-//
-// Two jobs are on their way at once: while the GPU runs one, the processor brings the next.
+//     samples → planes (the engine's input) → TensorRT → planes → the part of the result that is
+//     wanted, as samples
 #include <NvInfer.h>
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "backend/cuda/job_session.h"
 #include "backend/cuda/runtime.h"
 #include "backend/tensorrt/adapter.h"
 #include "backend/tensorrt/samples.h"
 #include "backend/tensorrt/words.h"
 #include "base/error.h"
 #include "graph/footprint.h"
-#include "pixel/pack.h"
 
 namespace upres::tensorrt {
 namespace {
@@ -30,9 +26,6 @@ namespace {
 using cuda::check;
 using cuda::DeviceBuffer;
 using cuda::Packed;
-using cuda::PinnedBuffer;
-
-constexpr size_t kSlots = 2;
 
 constexpr const char* kInput = "input";  // what onnx/write.h calls them
 constexpr const char* kOutput = "output";
@@ -127,50 +120,21 @@ class TensorrtEngine : public Engine {
   mutable std::unique_ptr<Engine> single_;
 };
 
-class TensorrtSession : public Session {
+class TensorrtSession : public cuda::JobSession {
  public:
   explicit TensorrtSession(const TensorrtEngine& engine)
-      : engine_(engine), context_(engine.make_context()) {
-    stream_ = cuda::make_stream();
-    not_finite_ = DeviceBuffer(sizeof(int));
-    for (Slot& slot : slots_) {
-      slot.finished = cuda::make_event();
-      slot.not_finite = PinnedBuffer(sizeof(int));
-    }
-  }
-  ~TensorrtSession() override {
-    engine_.use_gpu();
-    cudaStreamSynchronize(stream_.get());
-  }
+      : JobSession(engine.facts().gpu), engine_(engine), context_(engine.make_context()) {}
+  ~TensorrtSession() override { drop_all(); }
 
   bool plan(Size read) override {
-    engine_.use_gpu();
-    return prepare(read);
+    use_gpu();
+    return make_ready(read);
   }
-
-  void submit(const Job& job) override {
-    engine_.use_gpu();
-    or_drop_all([&] { start(job); });
-  }
-
-  void wait() override {
-    engine_.use_gpu();
-    or_drop_all([&] { finish_all(); });
-  }
-
-  int64_t repaired() const override { return repaired_; }
 
  private:
-  /// One job on its way.
-  struct Slot {
-    std::optional<Job> job;  ///< whose result is not yet in its place
-    PinnedBuffer src, dst, not_finite;
-    cuda::Event finished;
-  };
-
   /// Makes the context and the memory ready for a size. False when it does not fit; all is then as
   /// it was.
-  bool prepare(Size read) {
+  bool make_ready(Size read) {
     const Size padded = engine_.padded(read);
     if (ready_ == padded) return true;
     const EngineFacts& facts = engine_.facts();
@@ -196,41 +160,39 @@ class TensorrtSession : public Session {
     return true;
   }
 
-  void start(const Job& job) {
-    const Size read = job.read.size();
-    if (!prepare(read)) fail_for(read);
-    Slot& slot = slots_[next_slot_];
-    next_slot_ = (next_slot_ + 1) % kSlots;
-    finish(slot);
-    Packed src{nullptr, read, job.src.type, job.src.components};
-    Packed dst{nullptr, job.write.size(), job.dst.type, job.dst.components};
-    if (!reserve(src_, src.total_bytes()) || !reserve(dst_, dst.total_bytes())) fail_for(read);
-    src.data = src_.data();
-    dst.data = dst_.data();
-    grow(slot.src, src.total_bytes());
-    grow(slot.dst, dst.total_bytes());
+  static Packed part_of(const Job& job, std::byte* data = nullptr) {
+    return {data, job.write.size(), job.dst.type, job.dst.components};
+  }
+  static Packed picture_of(const Job& job, std::byte* data = nullptr) {
+    return {data, job.read.size(), job.src.type, job.src.components};
+  }
 
-    pack(job.src, job.read, slot.src.data());
-    cudaStream_t stream = stream_.get();
+  void prepare(const Job& job) override {
+    if (!make_ready(job.read.size()) || !reserve(src_, picture_of(job).total_bytes()) ||
+        !reserve(dst_, part_of(job).total_bytes())) {
+      fail_for(job.read.size());
+    }
+  }
+
+  void launch(const Job& job, const Slot& slot) override {
+    const Packed src = picture_of(job, src_.data());
+    const Packed dst = part_of(job, dst_.data());
     check(cudaMemcpyAsync(src.data, slot.src.data(), src.total_bytes(), cudaMemcpyHostToDevice,
-                          stream),
+                          stream()),
           "copying a picture to the GPU");
-    check(cudaMemsetAsync(not_finite_.data(), 0, sizeof(int), stream), "clearing a flag");
-    gather(src, engine_.input(*ready_, input_.data()), stream);
+    check(cudaMemsetAsync(not_finite(), 0, sizeof(int), stream()), "clearing a flag");
+    gather(src, engine_.input(*ready_, input_.data()), stream());
     engine_.words().clear();
-    if (!context_->enqueueV3(stream)) {
+    if (!context_->enqueueV3(stream())) {
       fail(ErrorCode::device, "TensorRT does not run the network: {}", engine_.words().error());
     }
-    store(engine_.output(*ready_, output_.data()), job.skip, dst, not_finite_.as<int>(), stream);
+    store(engine_.output(*ready_, output_.data()), job.skip, dst, not_finite(), stream());
     check(cudaMemcpyAsync(slot.dst.data(), dst.data, dst.total_bytes(), cudaMemcpyDeviceToHost,
-                          stream),
+                          stream()),
           "copying a picture from the GPU");
-    check(cudaMemcpyAsync(slot.not_finite.data(), not_finite_.data(), sizeof(int),
-                          cudaMemcpyDeviceToHost, stream),
-          "copying a flag from the GPU");
-    check(cudaEventRecord(slot.finished.get(), stream), "recording an event");
-    slot.job = job;
   }
+
+  const Engine* in_single_precision() const override { return engine_.in_single_precision(); }
 
   [[noreturn]] void fail_for(Size read) const {
     fail(ErrorCode::memory,
@@ -240,78 +202,10 @@ class TensorrtSession : public Session {
          text_of(engine_.facts().profile));
   }
 
-  void finish_all() {
-    for (size_t i = 0; i < kSlots; ++i) finish(slots_[(next_slot_ + i) % kSlots]);
-  }
-
-  /// After an exception nothing runs and no job is remembered.
-  template <typename Work>
-  void or_drop_all(Work&& work) {
-    try {
-      work();
-    } catch (...) {
-      cudaStreamSynchronize(stream_.get());
-      for (Slot& slot : slots_) slot.job.reset();
-      throw;
-    }
-  }
-
-  void finish(Slot& slot) {
-    if (!slot.job) return;
-    const Job job = *std::exchange(slot.job, std::nullopt);
-    check(cudaEventSynchronize(slot.finished.get()), "running the network");
-    int not_finite = 0;
-    std::memcpy(&not_finite, slot.not_finite.data(), sizeof not_finite);
-    if (not_finite && repair(job)) return;
-    unpack(slot.dst.data(), job.dst, job.write);
-    if (job.heartbeat) job.heartbeat(1);
-  }
-
-  /// Does a job again in single precision. False where this already was.
-  bool repair(const Job& job) {
-    const Engine* single = engine_.in_single_precision();
-    if (!single) return false;
-    if (!single_) single_ = single->open();
-    single_->submit(job);
-    single_->wait();
-    ++repaired_;
-    return true;
-  }
-
-  /// Grows memory. False, and nothing has changed, when there is not enough.
-  bool reserve(DeviceBuffer& buffer, size_t size_bytes) {
-    if (size_bytes <= buffer.size_bytes()) return true;
-    finish_all();
-    size_t available = 0;
-    size_t total = 0;
-    check(cudaMemGetInfo(&available, &total), "asking for the GPU's memory");
-    if (size_bytes > available + buffer.size_bytes()) return false;
-    buffer = DeviceBuffer();
-    try {
-      buffer = DeviceBuffer(size_bytes);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::memory) throw;
-      return false;
-    }
-    return true;
-  }
-
-  static void grow(PinnedBuffer& buffer, size_t size_bytes) {
-    if (size_bytes <= buffer.size_bytes()) return;
-    buffer = PinnedBuffer();
-    buffer = PinnedBuffer(size_bytes);
-  }
-
   const TensorrtEngine& engine_;
-  cuda::Stream stream_;
   DeviceBuffer activations_, input_, output_, src_, dst_;  ///< as large as the largest job needs
-  DeviceBuffer not_finite_;
-  std::array<Slot, kSlots> slots_;
-  size_t next_slot_ = 0;
-  std::optional<Size> ready_;  ///< what the context is prepared for
-  Context context_;            ///< goes before its memory
-  std::unique_ptr<Session> single_;
-  int64_t repaired_ = 0;
+  std::optional<Size> ready_;                              ///< what the context is prepared for
+  Context context_;                                        ///< goes before its memory
 };
 
 std::unique_ptr<Session> TensorrtEngine::open() const {
