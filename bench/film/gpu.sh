@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Films on a GPU, in what bench/film/pack.sh packed. The arguments pick parts:
+# Films on a GPU, in what bench/film/pack.sh packed. bench/film/table.py makes a table of what it
+# prints. The arguments pick parts:
 #   probe     the GPU, what of its driver decodes, and what upres says of both
 #   tests     conversions on the GPU against the processor's loops
 #   sanitize  compute-sanitizer over them
