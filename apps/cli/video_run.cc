@@ -115,10 +115,15 @@ class VideoRun {
     if (options_.part.end_s && *options_.part.end_s <= options_.part.start_s) {
       fail(ErrorCode::usage, "--end is not behind --start");
     }
+    if (is_kept_nowhere() && options_.output) {
+      fail(ErrorCode::usage, "-f null keeps nothing of the film; leave -o out");
+    }
     if (options_.json && is_pipe(options_.output.value_or(""))) {
       fail(ErrorCode::usage, "--json and -o - both want stdout; give one of them up");
     }
   }
+
+  bool is_kept_nowhere() const { return options_.format == kNowhere && !options_.preview_s; }
 
   /// Whether the input's frames have no times of their own, and get them from --fps as they are
   /// read.
@@ -143,7 +148,7 @@ class VideoRun {
   }
 
   std::string beside_input(const FilmInfo& film) const {
-    if (options_.format == kNowhere) return kNowhere;
+    if (is_kept_nowhere()) return kNowhere;
     if (is_pipe(options_.input)) return "-";
     if (is_sequence(options_.input)) {
       fail(ErrorCode::usage,
@@ -415,7 +420,7 @@ class VideoRun {
                     const std::vector<Upscaler*>& upscalers) {
     if (options_.resume) {
       fail(ErrorCode::usage,
-           "a run from or to a pipe, or to an animated picture, cannot be resumed; "
+           "a run from or to a pipe, to an animated picture or to nowhere cannot be resumed; "
            "leave --resume out");
     }
     Stopwatch watch;

@@ -275,6 +275,7 @@ def wrong_things(checks, folder, model):
         ([film, "--start", "2", "--end", "1"], 2, "not behind --start"),
         ([film, "--start", "1:99"], 2, "is no time"),
         ([film, "--fps", "0"], 2, "is no rate"),
+        ([film, "-f", "null"], 2, "leave -o out"),
         ([film, "--segment", "0"], 2, "is no length"),
         ([film, "--deinterlace", "maybe"], 2, "not auto, on or off"),
         ([film, "--input-format", "nonsense"], 2, "none that libav reads"),
