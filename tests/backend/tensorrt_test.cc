@@ -49,15 +49,19 @@ std::string text_of(const EngineBytes& engine) {
 /// A cache in a folder of its own, whose builds are counted.
 class EngineCacheTest : public testing::Test {
  protected:
-  std::string obtain(const EngineKey& key, const std::string& built = "an engine") {
+  std::string obtain(const EngineKey& key, const std::string& built = "an engine",
+                     bool anew = false) {
     const LoadEvents events{.notice = [this](const std::string& told) { told_.push_back(told); }};
-    const EngineBytes engine =
-        EngineCache(folder_.path()).obtain(key, "x4, 0.62 M weights", events, [&](TimingCache& t) {
-          ++builds_;
-          learned_before_ = t.size();
-          t = bytes_of("what was learned");
-          return bytes_of(built);
-        });
+    const EngineBytes engine = EngineCache(folder_.path())
+                                   .obtain(
+                                       key, "x4, 0.62 M weights", events,
+                                       [&](TimingCache& t) {
+                                         ++builds_;
+                                         learned_before_ = t.size();
+                                         t = bytes_of("what was learned");
+                                         return bytes_of(built);
+                                       },
+                                       anew);
     return text_of(engine);
   }
 
@@ -123,6 +127,13 @@ TEST_F(EngineCacheTest, WhatChangesUnderAnEngineReplacesIt) {
   later.version = "11.2.0";
   obtain(later);
   EXPECT_NE(told_.back().find("is for version 11.1.0, and this is 11.2.0"), std::string::npos);
+}
+
+TEST_F(EngineCacheTest, WhatIsWantedAnewReplacesWhatIsThere) {
+  obtain(some_key());
+  EXPECT_EQ(obtain(some_key(), "another engine", true), "another engine");
+  EXPECT_EQ(obtain(some_key(), "never built"), "another engine");
+  EXPECT_EQ(builds_, 2);
 }
 
 TEST_F(EngineCacheTest, DamagedFilesAreNeverUsed) {

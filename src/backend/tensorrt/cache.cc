@@ -105,7 +105,7 @@ std::optional<FileLock> lock(const fs::path& folder, const EngineKey& key,
 }  // namespace
 
 EngineBytes EngineCache::obtain(const EngineKey& key, const std::string& network,
-                                const LoadEvents& events, const Build& build) const {
+                                const LoadEvents& events, const Build& build, bool anew) const {
   const auto without_keeping = [&] {
     TimingCache none;
     return EngineBytes(build(none));
@@ -115,13 +115,14 @@ EngineBytes EngineCache::obtain(const EngineKey& key, const std::string& network
     return without_keeping();
   }
   const fs::path path = engine_path(*folder_, key);
-  if (auto found = look_up(path, key)) {
+  const auto kept = [&] { return anew ? std::nullopt : look_up(path, key); };
+  if (auto found = kept()) {
     if (auto* engine = std::get_if<EngineBytes>(&*found)) return std::move(*engine);
   }
   const auto held = lock(*folder_, key, events);
   if (!held) return without_keeping();
   // Another process may have built it meanwhile.
-  if (auto found = look_up(path, key)) {
+  if (auto found = kept()) {
     if (auto* engine = std::get_if<EngineBytes>(&*found)) return std::move(*engine);
     events.tell(fmt::format("the engine in the cache {}: it is built anew ({})",
                             std::get<Fault>(*found), path.string()));
@@ -135,11 +136,6 @@ std::optional<fs::path> EngineCache::file_of(const EngineKey& key) const {
   const auto read = read_facts(path);
   const Facts* facts = std::get_if<Facts>(&read);
   return facts && key_of(*facts) == key ? std::optional(path) : std::nullopt;
-}
-
-void EngineCache::discard(const EngineKey& key) const {
-  std::error_code gone;
-  if (folder_) fs::remove(engine_path(*folder_, key), gone);
 }
 
 std::vector<CachedEngine> EngineCache::list() const {

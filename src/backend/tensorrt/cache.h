@@ -55,15 +55,12 @@ class EngineCache {
   /// there. Of processes and threads that want the same one only one builds it. What the user
   /// should know is told: why a file is not used, that another process is waited for, that the
   /// folder cannot be written (the engine serves all the same). `network` says what it is of.
+  /// `anew`: a file that is there does not serve, for a reason that it does not show.
   EngineBytes obtain(const EngineKey& key, const std::string& network, const LoadEvents& events,
-                     const Build& build) const;
+                     const Build& build, bool anew = false) const;
 
   /// The engine's file; nothing where none is kept. Its bytes are not looked at.
   std::optional<std::filesystem::path> file_of(const EngineKey& key) const;
-
-  /// Removes the engine of this key, where there is one: it is refused for a reason that its seal
-  /// does not show, or is to be built anew.
-  void discard(const EngineKey& key) const;
 
   /// All engines, the newest first.
   std::vector<CachedEngine> list() const;

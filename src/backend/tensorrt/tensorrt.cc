@@ -77,7 +77,6 @@ class Source {
                   .driver = library_.files.family == Family::rtx ? "" : nvidia_driver_version(),
                   .library = name(library_.files.family),
                   .version = text_of(library_.version)};
-    if (anew) cache_.discard(key);
     const std::string network =
         fmt::format("x{}, {:.2f} M weights", graph.scale(), double(parameter_count(graph)) / 1e6);
     const auto build = [&](TimingCache& timings) {
@@ -90,7 +89,7 @@ class Source {
       return build_engine(library_, gpu_ ? std::optional(gpu_->number) : std::nullopt, onnx,
                           precision, profile, timings, options_.events);
     };
-    EngineBytes bytes = cache_.obtain(key, network, options_.events, build);
+    EngineBytes bytes = cache_.obtain(key, network, options_.events, build, anew);
     return {std::move(key), profile, std::move(bytes)};
   }
 
