@@ -171,6 +171,7 @@ void measure_speed(const Model& model, const CudaEngine& engine, Size size,
   };
   std::map<std::string, Share> shares;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    if (i == engine.paired()) continue;  // the next one's kernel is both
     const Node& node = graph.nodes()[i];
     const bool banded = i >= layout.first_banded;
     const auto one = [&] {
@@ -179,16 +180,18 @@ void measure_speed(const Model& model, const CudaEngine& engine, Size size,
       }
     };
     one();
-    Share& share = shares[kind_of(graph, node)];
+    const Node* pair = engine.paired() && i > *engine.paired() ? &graph.nodes()[i - 1] : nullptr;
+    Share& share = shares[(pair ? kind_of(graph, *pair) + " and " : "") + kind_of(graph, node)];
     share.ms += timer.time(stream.get(), [&] {
       for (int k = 0; k < 5; ++k) one();
     }) / 5;
     share.flops += flops_per_pixel(graph, node) * size.width * size.height;
+    if (pair) share.flops += flops_per_pixel(graph, *pair) * size.width * size.height;
     ++share.count;
   }
   for (const auto& [kind, share] : shares) {
     const double rate = share.flops / share.ms;
-    fmt::print("  {:<28} {:4} x  {:8.3f} ms  {:5.1f} %  {:5.0f} TFLOP/s, {:3.0f} % of the roof\n",
+    fmt::print("  {:<44} {:4} x  {:8.3f} ms  {:5.1f} %  {:5.0f} TFLOP/s, {:3.0f} % of the roof\n",
                kind, share.count, share.ms / float(share.count), 100 * share.ms / ms, rate / 1e9,
                100 * rate / roof);
   }

@@ -116,6 +116,53 @@ TEST(RowStream, PacksEveryVariantsWeightsAsTheConvolutionDefinesThem) {
   }
 }
 
+TEST(RowStream, PacksALastConvolutionsProducts) {
+  Random random(7);
+  const Conv2d last = test::random_conv(random, 64, 3);
+  for (const bool upwards : {false, true}) {
+    const std::vector<uint16_t> packed = pack_last(last, upwards);
+    ASSERT_EQ(packed.size(), size_t(64 * kLastOutputs));
+    for (int in = 0; in < 64; ++in) {
+      for (int n = 0; n < kLastOutputs; ++n) {
+        // A row above the one that is made comes first on the way down.
+        const int row = upwards ? 2 - n / 9 : n / 9;
+        const int tap = row * 3 + n / 3 % 3;
+        const float wanted =
+            n < kLastProducts ? (*last.weights)[size_t((n % 3 * 64 + in) * 9 + tap)] : 0;
+        const float got = f16_to_f32(packed[size_t((in / 8 * kLastOutputs + n) * 8 + in % 8)]);
+        ASSERT_NEAR(got, wanted, 1e-3f * std::abs(wanted) + 1e-6f) << in << " " << n;
+      }
+    }
+  }
+}
+
+TEST(RowStream, MakesThePublishedTailsLastTwoLayersAtOnce) {
+  Random random(7);
+  const Graph graph = optimise(test::rrdbnet(random, 64, 32, 1), kCapabilities);
+  const auto& nodes = graph.nodes();
+  const auto& last = std::get<Conv2d>(nodes.back().op);
+  const auto& conv = std::get<Conv2d>(nodes[nodes.size() - 2].op);
+  EXPECT_TRUE(makes_row_stream_pair(conv, last));
+  Conv2d other = conv;
+  other.epilogue.activation.slopes.assign(64, 0.1f);
+  EXPECT_FALSE(makes_row_stream_pair(other, last)) << "every channel has its slope";
+  other = last;
+  other.kernel = 1;
+  EXPECT_FALSE(makes_row_stream_pair(conv, other));
+}
+
+TEST(Layout, AValueThatIsNeverThereTakesNoMemory) {
+  Random random(7);
+  Graph graph;
+  const ValueId first = graph.add("first", test::random_conv(random, 3, 64), {graph.add_input(3)});
+  const ValueId conv = graph.add("conv", test::random_conv(random, 64, 64), {first});
+  graph.set_output(graph.add("last", test::random_conv(random, 64, 3), {conv}));
+  const Size size{300, 200};
+  const size_t value = size_t(300) * 200 * 64 * 2;
+  EXPECT_GE(plan_layout(graph, size, Element::f16).arena.size_bytes, 2 * value);
+  EXPECT_LT(plan_layout(graph, size, Element::f16, conv).arena.size_bytes, 2 * value);
+}
+
 TEST(RowStream, RunsEveryLayerOfThePublishedNetworks) {
   Random random(7);
   for (const Graph& plain : {test::srvgg(random, 64, 2, 4), test::rrdbnet(random, 64, 32, 1)}) {

@@ -78,12 +78,14 @@ class Cuda : public testing::TestWithParam<Kernels> {
   }
 
   /// At many sizes, after a picture of NaN has filled all memory with them.
-  void expect_right(const Graph& graph) {
+  void expect_right(
+      const Graph& graph,
+      const std::vector<Size>& sizes = {
+          {1, 1}, {63, 5}, {64, 7}, {65, 3}, {127, 33}, {130, 1}, {2, 70}, {201, 77}}) {
     const auto engine = compile(graph, *device_, GetParam().precision);
     const auto cpu = open_device("cpu", {});
     const auto expected = compile(graph, *cpu);
-    for (const Size size : {Size{1, 1}, Size{63, 5}, Size{64, 7}, Size{65, 3}, Size{127, 33},
-                            Size{130, 1}, Size{2, 70}, Size{201, 77}}) {
+    for (const Size size : sizes) {
       SCOPED_TRACE(testing::Message() << size.width << "x" << size.height);
       const auto session = engine->open();
       Frame poison(size, SampleType::f32, 3);
@@ -153,6 +155,36 @@ TEST_P(Cuda, EveryWidthOfALayerIsRightInBothDirections) {
                                      run(graph, *expected->open(), picture, SampleType::f32)),
                   GetParam().tolerance);
       }
+    }
+  }
+}
+
+TEST_P(Cuda, TheLastTwoConvolutionsAreRightInBothDirections) {
+  for (const bool one_more : {false, true}) {
+    for (const float slope : {1.0f, 0.2f, -0.5f}) {
+      SCOPED_TRACE(testing::Message() << "slope " << slope << ", one more " << one_more);
+      Graph graph;
+      ValueId x = graph.add_input(3);
+      if (one_more) x = graph.add("zero", test::random_conv(random_, 3, 3), {x});
+      x = graph.add("first", test::random_conv(random_, 3, 64), {x});
+      x = graph.add("conv", test::random_conv(random_, 64, 64), {x});
+      if (slope != 1) {
+        x = graph.add("act", Activate{{Activation::Kind::leaky_relu, {slope}}}, {x});
+      }
+      graph.set_output(graph.add("last", test::random_conv(random_, 64, 3), {x}));
+      // Strips of 62 columns, and pieces of every height from one row on.
+      expect_right(graph, {{1, 1},
+                           {2, 3},
+                           {61, 2},
+                           {62, 9},
+                           {63, 300},
+                           {64, 41},
+                           {123, 1},
+                           {124, 1000},
+                           {125, 67},
+                           {187, 264},
+                           {1240, 5},
+                           {700, 400}});
     }
   }
 }

@@ -105,7 +105,8 @@ DeviceBuffer slopes_of(const Conv2d& conv) {
 
 }  // namespace
 
-Convolution::Convolution(const Conv2d& conv, Family family, Sink sink, bool upwards)
+Convolution::Convolution(const Conv2d& conv, Family family, Sink sink, bool upwards,
+                         [[maybe_unused]] const Conv2d* last)
     : family_(family),
       sink_(sink),
       upwards_(upwards),
@@ -131,6 +132,10 @@ Convolution::Convolution(const Conv2d& conv, Family family, Sink sink, bool upwa
       prepare_row_stream(*variant_);
       splits_ = row_stream_splits(*variant_, conv.out_channels);
       weights_ = DeviceBuffer::of<uint16_t>(pack_row_stream(conv, *variant_, upwards));
+      if (last) {
+        last_weights_ = DeviceBuffer::of<uint16_t>(pack_last(*last, upwards));
+        last_biases_ = per_output(*last->biases, last->out_channels);
+      }
       return;
     }
     family_ = Family::portable;
@@ -176,7 +181,9 @@ void Convolution::launch(const Activations& in, std::span<const Activations> add
                             .addend_scales = {},
                             .samples = target.samples,
                             .not_finite = target.not_finite,
-                            .base = {}};
+                            .base = {},
+                            .last_weights = last_weights_.data(),
+                            .last_biases = last_biases_.as<const float>()};
   if (sink_ == Sink::shuffled_samples) {
     args.base = addends[0];
   } else {

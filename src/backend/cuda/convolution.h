@@ -32,8 +32,10 @@ struct Target {
 class Convolution {
  public:
   /// `upwards`: the direction in which it goes over the picture, where it goes in one: layers that
-  /// take turns find in the cache what the one before wrote last.
-  Convolution(const Conv2d& conv, Family family, Sink sink, bool upwards);
+  /// take turns find in the cache what the one before wrote last. `last`: the sink's convolution,
+  /// where it has one.
+  Convolution(const Conv2d& conv, Family family, Sink sink, bool upwards,
+              const Conv2d* last = nullptr);
 
   /// Puts it into the stream. Where the sink is activations they become the sums after bias,
   /// activation and addends, zero in the channels that fill their last group. `addends` are the
@@ -56,6 +58,8 @@ class Convolution {
   DeviceBuffer weights_;
   DeviceBuffer biases_;
   DeviceBuffer slopes_;
+  DeviceBuffer last_weights_;
+  DeviceBuffer last_biases_;
 };
 
 }  // namespace upres::cuda

@@ -14,8 +14,9 @@ constexpr int kMostAddends = 3;
 /// Where the result of a convolution goes.
 enum class Sink {
   activations,
-  samples,           ///< the three outputs are the network's result
-  shuffled_samples,  ///< 48 outputs are, shuffled by 4 and added to `base`, enlarged by 4
+  samples,            ///< the three outputs are the network's result
+  convolved_samples,  ///< a last convolution of 3x3 makes three of them, which are
+  shuffled_samples,   ///< 48 outputs are, shuffled by 4 and added to `base`, enlarged by 4
 };
 
 struct ConvolutionArguments {
@@ -33,6 +34,8 @@ struct ConvolutionArguments {
   Packed samples;   ///< of three components
   int* not_finite;  ///< becomes 1 where a sample is not a number, or infinite
   Activations base;
+  const void* last_weights;  ///< of the last convolution, where the sink has one, packed
+  const float* last_biases;
 };
 
 /// Moves the addends' data to where the output's first row is, so that all have the same offsets.

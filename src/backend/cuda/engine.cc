@@ -25,6 +25,25 @@ Family family_for(Precision precision, const DeviceOptions& options) {
   return precision == Precision::fp16_fast ? Family::portable_fast : Family::portable;
 }
 
+/// The convolution whose result only the network's last one reads, where one kernel makes both.
+std::optional<size_t> find_pair([[maybe_unused]] const Graph& graph, Family family) {
+#ifdef UPRES_WITH_SM90
+  const auto& nodes = graph.nodes();
+  if (family != Family::row_stream || nodes.size() < 2) return {};
+  const Node& node = nodes[nodes.size() - 2];
+  const auto reads_it = [&](const Node& other) {
+    return std::ranges::count(reads(other), node.output) > 0;
+  };
+  const auto* conv = std::get_if<Conv2d>(&node.op);
+  const auto* last = std::get_if<Conv2d>(&nodes.back().op);
+  if (conv && last && sink_of(graph, nodes.back()) == Sink::samples && reads_it(nodes.back()) &&
+      std::ranges::count_if(nodes, reads_it) == 1 && makes_row_stream_pair(*conv, *last)) {
+    return nodes.size() - 2;
+  }
+#endif
+  return {};
+}
+
 /// One operator goes into a stream.
 struct Launch {
   std::span<const Activations> in;  ///< what the node reads: inputs, then addends
@@ -60,10 +79,14 @@ CudaEngine::CudaEngine(const Graph& graph, const DeviceOptions& options, Precisi
       alignment_(footprint(graph).alignment) {
   use_gpu();
   const Family family = family_for(precision, options);
+  paired_ = find_pair(graph_, family);
   for (const Node& node : graph_.nodes()) {
     if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
       const bool upwards = prepared_.size() % 2 == 1;
-      prepared_.emplace_back(Convolution(*conv, family, sink_of(graph_, node), upwards));
+      const bool paired = prepared_.size() == paired_;
+      const Sink sink = paired ? Sink::convolved_samples : sink_of(graph_, node);
+      const auto* last = paired ? std::get_if<Conv2d>(&graph_.nodes().back().op) : nullptr;
+      prepared_.emplace_back(Convolution(*conv, family, sink, upwards, last));
     } else if (const auto* op = std::get_if<Activate>(&node.op)) {
       const std::vector<float>& slopes = op->activation.slopes;
       prepared_.emplace_back(DeviceBuffer::of<float>(slopes.empty() ? std::vector{1.0f} : slopes));
@@ -96,7 +119,9 @@ const CudaEngine* CudaEngine::in_single_precision() const {
 }
 
 Layout CudaEngine::plan(Size read) const {
-  return plan_layout(graph_, padded(read, alignment_), element_);
+  std::optional<ValueId> unstored;
+  if (paired_) unstored = graph_.nodes()[*paired_].output;
+  return plan_layout(graph_, padded(read, alignment_), element_, unstored);
 }
 
 size_t CudaEngine::bytes_needed(Size read) const {
@@ -110,10 +135,13 @@ size_t CudaEngine::bytes_needed(Size read) const {
 
 void CudaEngine::launch_node(size_t index, const Layout& layout, size_t band, const Work& work,
                              cudaStream_t stream) const {
+  if (index == paired_) return;
+  const ValueId output = graph_.nodes()[index].output;
+  if (paired_ && index == *paired_ + 1) index = *paired_;
   const Node& node = graph_.nodes()[index];
   std::vector<Activations> in;
   for (const ValueId id : reads(node)) in.push_back(place(graph_, layout, band, id, work.arena));
-  Target target{place(graph_, layout, band, node.output, work.arena), work.dst, work.not_finite};
+  Target target{place(graph_, layout, band, output, work.arena), work.dst, work.not_finite};
   if (work.dst.components == 1) {
     target.samples = {work.gray_floats, work.dst.size, SampleType::f32, 3};
   }

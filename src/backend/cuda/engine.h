@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -38,10 +39,12 @@ class CudaEngine : public Engine {
   void use_gpu() const;
   const Graph& graph() const { return graph_; }
   const DeviceOptions& options() const { return options_; }
+  /// The node before the last, where one kernel makes both.
+  std::optional<size_t> paired() const { return paired_; }
   Layout plan(Size read) const;
   /// Puts the network into the stream, from samples to samples.
   void launch(const Layout& layout, const Work& work, cudaStream_t stream) const;
-  /// Puts one operator there, for one band where it runs in bands.
+  /// Puts one operator there, for one band where it runs in bands. Of a pair the last one is both.
   void launch_node(size_t node, const Layout& layout, size_t band, const Work& work,
                    cudaStream_t stream) const;
   /// The same network in single precision; made when it is first asked for. Null where this one is.
@@ -56,6 +59,7 @@ class CudaEngine : public Engine {
   Precision precision_;
   Element element_;
   int alignment_;
+  std::optional<size_t> paired_;
   std::vector<Prepared> prepared_;  ///< by node
   mutable std::once_flag made_single_;
   mutable std::unique_ptr<CudaEngine> single_;

@@ -22,9 +22,10 @@ size_t bytes_of(const Graph& graph, Size padded, Element element, ValueId storag
 
 }  // namespace
 
-Layout plan_layout(const Graph& graph, Size padded, Element element) {
+Layout plan_layout(const Graph& graph, Size padded, Element element,
+                   std::optional<ValueId> unstored) {
   const auto bytes = [&](ValueId storage, int rows) {
-    return bytes_of(graph, padded, element, storage, rows);
+    return storage == unstored ? 0 : bytes_of(graph, padded, element, storage, rows);
   };
   Layout layout{padded, element, find_tail(graph), {}, {}};
   // What the body's largest value takes bounds the tail's.

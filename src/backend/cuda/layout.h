@@ -3,6 +3,8 @@
 // Needs no GPU.
 #pragma once
 
+#include <optional>
+
 #include "backend/cuda/activations.h"
 #include "backend/cuda/convolution_arguments.h"
 #include "graph/arena.h"
@@ -19,8 +21,9 @@ struct Layout {
   ArenaPlan arena;
 };
 
-/// `padded` is a multiple of the graph's alignment.
-Layout plan_layout(const Graph& graph, Size padded, Element element);
+/// `padded` is a multiple of the graph's alignment. `unstored`: a value that is never there.
+Layout plan_layout(const Graph& graph, Size padded, Element element,
+                   std::optional<ValueId> unstored = {});
 
 /// A value as it is during a band, in an arena that begins at `arena`.
 Activations place(const Graph& graph, const Layout& layout, size_t band, ValueId id,

@@ -65,11 +65,18 @@ std::optional<RowStreamVariant> find_row_stream(const Conv2d& conv, Sink sink) {
     if (wide && !variant.addends && !variant.enlarged) variant.outputs = 64;
   } else {
     variant.addends = false;
-    variant.outputs = sink == Sink::samples ? 8 : 48;
+    variant.outputs = sink == Sink::samples ? 8 : sink == Sink::convolved_samples ? 64 : 48;
   }
   const auto end = std::end(kRowStreamVariants);
   if (std::find(std::begin(kRowStreamVariants), end, variant) == end) return {};
   return variant;
+}
+
+bool makes_row_stream_pair(const Conv2d& conv, const Conv2d& last) {
+  const size_t slopes = conv.epilogue.activation.slopes.size();
+  return conv.out_channels == 64 && conv.shuffle == 1 && conv.epilogue.addends.empty() &&
+         slopes <= 1 && find_row_stream(conv, Sink::convolved_samples) && last.kernel == 3 &&
+         last.enlarge == 1;
 }
 
 int row_stream_splits(const RowStreamVariant& variant, int out_channels) {
@@ -125,6 +132,21 @@ std::vector<uint16_t> pack_row_stream(const Conv2d& conv, const RowStreamVariant
             }
           }
         }
+      }
+    }
+  }
+  return packed;
+}
+
+std::vector<uint16_t> pack_last(const Conv2d& last, bool upwards) {
+  std::vector<uint16_t> packed;
+  for (int eight = 0; eight < last.in_channels; eight += 8) {
+    for (int n = 0; n < kLastOutputs; ++n) {
+      const int row = upwards ? 2 - n / 9 : n / 9;  // in the order in which rows come
+      for (int in = eight; in < eight + 8; ++in) {
+        const int kernel = n % 3 * last.in_channels + in;
+        const size_t index = size_t(kernel) * 9 + size_t(row * 3 + n / 3 % 3);
+        packed.push_back(f32_to_f16(n < kLastProducts ? (*last.weights)[index] : 0.0f));
       }
     }
   }

@@ -35,6 +35,14 @@
 //
 // The order of outputs in B gives a lane neighbouring channels of its pixels: 16-byte stores.
 //
+// Two convolutions, the network's last, may be made at once: a row of the first one's outputs never
+// leaves the registers, where sums lie as the tensor cores want pixels. One multiplication by all
+// 27 weights of an input gives its products, which wait in shared memory until those of three rows
+// are there to be added up. A strip is then 62 columns, and two rows more are made of each piece.
+//
+//     a row     64 pixels x 64 channels  x  [row of the weights][column][colour]  ->  27 products
+//     products  the last three rows, [27][64 pixels], a stream's own
+//
 // Limits, and what was measured: docs/gpu-notes.md. Power is what most layers run out of.
 #include <algorithm>
 #include <array>
@@ -60,6 +68,9 @@ constexpr int kThreads = (kStreams + 1) * kStreamThreads;  // the last warpgroup
 constexpr int kSharedBytes = 232448;                       // that a block can have
 constexpr int kFew = 4;  // multiplications that are left when the other stream may begin
 constexpr uint32_t kAllLanes = 0xffffffff;
+// From one product's pixels to the next one's: lanes that store together then meet all banks.
+constexpr int kProductsStride = kStrip + 4;
+constexpr int kProductsRow = kLastProducts * kProductsStride;
 
 /// What follows from a variant.
 template <RowStreamVariant kV>
@@ -78,13 +89,19 @@ struct Shape {
   static constexpr int kRegisters = kV.outputs / 2;  ///< sums of an output row in a lane
   static constexpr int kValues = kV.outputs / 4;     ///< of them, of one pixel
   static constexpr int kWeightBytes = kV.inputs * kColumnTaps * kRowsOfB * 2;
+  static constexpr bool kConvolved = kV.sink == Sink::convolved_samples;
+  static constexpr int kLastBytes = kConvolved ? kV.outputs * kLastOutputs * 2 : 0;
+  static constexpr int kBiasBytes = kConvolved ? kV.outputs * 4 : 0;  ///< no registers are left
+  /// Of a stream.
+  static constexpr int kProductsBytes =
+      kConvolved ? (3 * kProductsRow * 4 + kAlignment - 1) / kAlignment * kAlignment : 0;
   static constexpr int kBarrierBytes = 1024;
+  static constexpr int kRing = kWeightBytes + kLastBytes + kBiasBytes + kStreams * kProductsBytes;
   static constexpr int kSlots =
-      std::min(24, (kSharedBytes - kWeightBytes - kBarrierBytes) / (kStreams * kSlotBytes));
-  static constexpr int kRing = kWeightBytes;
+      std::min(24, (kSharedBytes - kRing - kBarrierBytes) / (kStreams * kSlotBytes));
   static constexpr int kBarriers = kRing + kStreams * kSlots * kSlotBytes;
   static constexpr int kUsedBytes = kBarriers + (1 + 2 * kStreams * kSlots) * 8;
-  static_assert(kWeightBytes % kAlignment == 0, "slots begin at its multiples");
+  static_assert(kRing % kAlignment == 0, "slots begin at its multiples");
   static_assert(kSlots > kAllUnits, "a row and the beginning of the next must fit");
   static_assert(kUsedBytes <= kSharedBytes);
 };
@@ -97,7 +114,11 @@ struct Segment {
 };
 
 /// Strips of rows, one after the other, from `next` to `end`.
+template <RowStreamVariant kV>
 struct Share {
+  static constexpr int kMargin = margin_of(kV.sink);
+  static constexpr int kColumns = kStrip - 2 * kMargin;
+
   int64_t next, end;
   int height;
 
@@ -105,7 +126,7 @@ struct Share {
     const Activations& in = args.convolution.in;
     const Activations& out = args.convolution.out;
     height = out.rows / args.convolution.enlarge;
-    const int strips = (in.width + kStrip - 1) / kStrip;
+    const int strips = (in.width + kColumns - 1) / kColumns;
     const int64_t all = int64_t(strips) * height;
     const int streams = int(gridDim.x) / args.splits * kStreams;
     next = all * stream / streams;
@@ -117,7 +138,7 @@ struct Share {
     const int y = int(next - int64_t(strip) * height);
     const int rows = int(min(end - next, int64_t(height - y)));
     next += rows;
-    return {strip * kStrip, y, rows};
+    return {strip * kColumns - kMargin, y - kMargin, rows + 2 * kMargin};
   }
   /// Input rows that are to be read.
   __device__ int input_rows() const {
@@ -169,7 +190,7 @@ __device__ void produce(const RowStreamArguments& args, uint32_t shared, int str
   const Activations& in = args.convolution.in;
   const int first = args.convolution.out.first_row / args.convolution.enlarge - in.first_row;
   Ring<kV> ring(shared, stream_in_block);
-  for (Share share(args, stream); share.next < share.end;) {
+  for (Share<kV> share(args, stream); share.next < share.end;) {
     const Segment segment = share.take();
     int y = first + (args.step > 0 ? segment.y - 1 : segment.y + segment.rows);
     for (int i = 0; i < segment.rows + 2; ++i, y += args.step) {
@@ -281,12 +302,13 @@ __device__ void multiply_row(float (&sums)[kCount * Shape<kV>::kRegisters], Ring
 /// Where a lane is: its pixels are 16 * warp + lane / 4 of a strip, and 8 further on.
 struct Place {
   int pixel, quarter;
-  int split;
+  int split, stream_in_block;
 
-  __device__ explicit Place(int split)
+  __device__ Place(int split, int stream_in_block)
       : pixel(threadIdx.x / 32 % 4 * 16 + threadIdx.x % 32 / 4),
         quarter(threadIdx.x % 4),
-        split(split) {}
+        split(split),
+        stream_in_block(stream_in_block) {}
 };
 
 __device__ __half* halves(const Activations& value) {
@@ -464,9 +486,147 @@ class SamplesWriter {
   uint2 base_[2] = {};
 };
 
+/// Passes output rows through the last convolution, and stores the picture's samples. A row's
+/// multiplication stands before those of the stream's next row, and its products are stored and
+/// added up while these run.
 template <RowStreamVariant kV>
-using Writer =
-    std::conditional_t<kV.sink == Sink::activations, ActivationsWriter<kV>, SamplesWriter<kV>>;
+class ConvolvedWriter {
+ public:
+  __device__ ConvolvedWriter(const RowStreamArguments& args, const Place& place)
+      : args_(args.convolution), place_(place), step_(args.step), slope_(args_.slopes[0]) {}
+
+  __device__ void start(const Segment& segment) {
+    x_ = segment.x;
+    y_ = args_.out.first_row + (step_ > 0 ? segment.y : segment.y + segment.rows - 1) - step_;
+    rows_ = 0;
+  }
+
+  __device__ void prepare() {}
+
+  /// Multiplies what the last finish() left.
+  __device__ void issue() {
+#pragma unroll
+    for (float& sum : sums_) sum = 0;
+    const uint32_t weights_low = ptx::descriptor_low(
+        uint32_t(__cvta_generic_to_shared(memory())) + S::kWeightBytes, kLastOutputs * 16);
+    ptx::fence_warpgroup();
+#pragma unroll
+    for (int group = 0; group < kV.outputs / kGroup; ++group) {
+      ptx::multiply_add(sums_, pixels_[group],
+                        ptx::descriptor(weights_low + group * 2 * kLastOutputs,
+                                        ptx::descriptor_high(8 * 16, ptx::Swizzle::none)));
+    }
+    ptx::commit_multiplications();
+  }
+
+  /// Stores the products, when only kPending later multiplications are still on their way, and the
+  /// row of samples that is then complete.
+  template <int kPending>
+  __device__ void store() {
+    ptx::wait_multiplications<kPending>();
+    if (rows_ == 0) return;
+    float* row = products() + slot_ * kProductsRow + place_.pixel;
+#pragma unroll
+    for (int i = 0; i < kLastOutputs / 2; ++i) {
+      const int n = i / 4 * 8 + place_.quarter * 2 + i % 2;
+      if (n < kLastProducts) row[n * kProductsStride + i / 2 % 2 * 8] = sums_[i];
+    }
+    ptx::sync_named(1 + kStreams + place_.stream_in_block, kStreamThreads);
+    const int middle = slot_ == 0 ? 2 : slot_ - 1;
+    const int oldest = 3 - slot_ - middle;
+    if (rows_ > 2) add_up({oldest, middle, slot_});
+    // The oldest row is read before the stream's next turn, and overwritten after it.
+    slot_ = oldest;
+  }
+
+  /// Activates a row. What lies outside the picture is zero.
+  __device__ void finish(const float* sums) {
+    ++rows_;
+    y_ += step_;
+    const bool row_inside = y_ >= 0 && y_ < args_.in.height;
+    uint32_t inside[2];
+#pragma unroll
+    for (int p = 0; p < 2; ++p) {
+      const int x = x_ + place_.pixel + p * 8;
+      inside[p] = row_inside && x >= 0 && x < args_.in.width ? ~0u : 0;
+    }
+    const auto* biases =
+        reinterpret_cast<const float2*>(memory() + S::kWeightBytes + S::kLastBytes);
+    const auto activated = [&](float sum) {
+      return fmaf(fminf(sum, 0.0f), slope_, fmaxf(sum, 0.0f));
+    };
+    float2 bias;
+#pragma unroll
+    for (int i = 0; i < kV.outputs / 4; ++i) {  // pairs of outputs, of two pixels by turns
+      if (i % 2 == 0) bias = biases[output_of(kV.sink, place_.quarter, i) / 2];
+      const __half2 pair =
+          __floats2half2_rn(activated(sums[2 * i] + bias.x), activated(sums[2 * i + 1] + bias.y));
+      pixels_[i / 4][i % 4] = *reinterpret_cast<const uint32_t*>(&pair) & inside[i % 2];
+    }
+  }
+
+  /// Stores what the last row leaves.
+  __device__ void end_segment() {
+    issue();
+    ptx::sync_named(1 + kStreams + place_.stream_in_block, kStreamThreads);
+    store<0>();
+  }
+
+  __device__ void end() {
+    if (!finite_) *args_.not_finite = 1;
+  }
+
+ private:
+  using S = Shape<kV>;
+
+  __device__ static std::byte* memory() {
+    extern __shared__ __align__(1024) std::byte memory[];
+    return memory;
+  }
+  /// Of the stream's last three rows.
+  __device__ float* products() const {
+    return reinterpret_cast<float*>(memory() + S::kWeightBytes + S::kLastBytes + S::kBiasBytes +
+                                    place_.stream_in_block * S::kProductsBytes);
+  }
+
+  /// The sample row of the middle one of three whose products are in these slots. A thread adds up
+  /// two colours of a pixel, or one.
+  __device__ void add_up(const int (&slots)[3]) {
+    const int column = int(threadIdx.x) % kStrip;
+    const int colour = int(threadIdx.x) % kStreamThreads / kStrip * 2;
+    const int x = x_ + column;
+    if (column == 0 || column > Share<kV>::kColumns || x >= args_.in.width) return;
+    float values[2];
+    ptx::load_pair(values[0], values[1], args_.last_biases + colour);
+#pragma unroll
+    for (int row = 0; row < 3; ++row) {
+      const float* from =
+          products() + slots[row] * kProductsRow + colour * kProductsStride + column - 1;
+#pragma unroll
+      for (int dx = 0; dx < 3; ++dx) {
+        const float* at = from + (row * 9 + dx * 3) * kProductsStride + dx;
+        values[0] += at[0];
+        if (colour == 0) values[1] += at[kProductsStride];
+      }
+    }
+    finite_ &= store_samples(args_.samples, x, y_ - step_, colour, 3, values);
+  }
+
+  const ConvolutionArguments& args_;
+  Place place_;
+  int step_;
+  float slope_;
+  int x_ = 0, y_ = 0;  ///< of the strip, of the row that is finished
+  int rows_ = 0, slot_ = 0;
+  bool finite_ = true;
+  uint32_t pixels_[kV.outputs / kGroup][4] = {};  ///< of that row, activated
+  float sums_[kLastOutputs / 2] = {};             ///< products of the row before
+};
+
+template <RowStreamVariant kV>
+using Writer = std::conditional_t<
+    kV.sink == Sink::activations, ActivationsWriter<kV>,
+    std::conditional_t<kV.sink == Sink::convolved_samples, ConvolvedWriter<kV>, SamplesWriter<kV>>>;
 
 // A stream ---------------------------------------------------------------------------------------
 
@@ -514,18 +674,20 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
   using S = Shape<kV>;
   constexpr int kR = S::kRegisters;
   constexpr int kDone = kV.enlarged ? 2 : 1;  // output rows that an input row completes
-  const Place place(split);
+  const Place place(split, stream_in_block);
   const int phase = kV.enlarged ? split % 2 : 0;
   const Operands operands{ptx::descriptor_low(shared, S::kRowsOfB * 16),
                           uint32_t(phase * S::kPixelBytes / 16), threadIdx.x % 32 == 0};
   Ring<kV> ring(shared, stream_in_block);
   Writer<kV> writer(args, place);
   Turn turn(stream_in_block, longest);
-  float biases[S::kValues];
+  float biases[S::kValues] = {};
+  if constexpr (!S::kConvolved) {  // whose writer adds them
 #pragma unroll
-  for (int v = 0; v < S::kValues; ++v) {
-    biases[v] = args.convolution.biases[(kV.enlarged ? split / 2 : split) * kV.outputs +
-                                        output_of(kV.sink, place.quarter, v)];
+    for (int v = 0; v < S::kValues; ++v) {
+      biases[v] = args.convolution.biases[(kV.enlarged ? split / 2 : split) * kV.outputs +
+                                          output_of(kV.sink, place.quarter, v)];
+    }
   }
   const int zero = args.zero;
   bool ready = false;  // whether the next row's first unit is known to be there
@@ -537,9 +699,18 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
   };
   const auto almost = [&] { turn.pass(); };
   const auto issued = [&] { ready = ptx::test_barrier(ring.full_barrier(), ring.phase); };
+  // The same of an input row before which an output row may have been finished.
+  const auto before_next = [&] {
+    before();
+    if constexpr (S::kConvolved) writer.issue();
+  };
+  const auto next_issued = [&] {
+    issued();
+    if constexpr (S::kConvolved) writer.template store<1>();
+  };
   wait(shared + S::kBarriers, 0);  // the weights
 
-  for (Share share(args, stream); share.next < share.end;) {
+  for (Share<kV> share(args, stream); share.next < share.end;) {
     const Segment segment = share.take();
     writer.start(segment);
     float sums[S::kRowTaps * kR];
@@ -569,8 +740,8 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
 #pragma unroll 1
     for (int i = 2; i < segment.rows; ++i) {
       writer.prepare();
-      before();
-      multiply_row<kV, 0, S::kRowTaps>(sums, ring, operands, low, almost, issued);
+      before_next();
+      multiply_row<kV, 0, S::kRowTaps>(sums, ring, operands, low, almost, next_issued);
 #pragma unroll
       for (int row = 0; row < kDone; ++row) writer.finish(sums + row * kR);
       // Moved behind the compiler's back: else the moves sink to where the next row's first
@@ -596,8 +767,8 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
 #pragma unroll
       for (int i = 0; i < kTaps * kR; ++i) most[i] = moved(sums[i], zero);
       writer.prepare();
-      before();
-      multiply_row<kV, 0, kTaps>(most, ring, operands, low, almost, issued);
+      before_next();
+      multiply_row<kV, 0, kTaps>(most, ring, operands, low, almost, next_issued);
 #pragma unroll
       for (int row = 0; row < kDone; ++row) writer.finish(most + row * kR);
 #pragma unroll
@@ -607,9 +778,10 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
 #pragma unroll
     for (int i = 0; i < kR; ++i) one[i] = moved(sums[i], zero);
     writer.prepare();
-    before();
-    multiply_row<kV, 0, 1>(one, ring, operands, low, almost, issued);
+    before_next();
+    multiply_row<kV, 0, 1>(one, ring, operands, low, almost, next_issued);
     writer.finish(one);
+    if constexpr (S::kConvolved) writer.end_segment();
   }
   turn.finish();
   writer.end();
@@ -650,16 +822,22 @@ __global__ void __launch_bounds__(kThreads, 1)
       constexpr int kPiece = S::kWeightBytes / kPieces / 16 * 16;
       const auto* from = static_cast<const std::byte*>(args.convolution.weights) +
                          int64_t(split) * S::kWeightBytes;
-      ptx::expect_bytes(weights, S::kWeightBytes);
+      ptx::expect_bytes(weights, S::kWeightBytes + S::kLastBytes + S::kBiasBytes);
       for (int at = 0; at < S::kWeightBytes; at += kPiece) {
         ptx::copy_bulk(shared + at, from + at, min(kPiece, S::kWeightBytes - at), weights);
+      }
+      if constexpr (S::kConvolved) {
+        ptx::copy_bulk(shared + S::kWeightBytes, args.convolution.last_weights, S::kLastBytes,
+                       weights);
+        ptx::copy_bulk(shared + S::kWeightBytes + S::kLastBytes, args.convolution.biases,
+                       S::kBiasBytes, weights);
       }
     }
     produce<kV>(args, shared, number, first + number);
   } else {
     int longest = 0;
     for (int stream = 0; stream < kStreams; ++stream) {
-      longest = max(longest, Share(args, first + stream).input_rows());
+      longest = max(longest, Share<kV>(args, first + stream).input_rows());
     }
     consume<kV>(args, shared, stream_in_block, first + stream_in_block, split, longest);
   }

@@ -75,6 +75,11 @@ __device__ inline void copy_box(uint32_t to, const CUtensorMap& map, int c, int 
       : "memory");
 }
 
+/// Two constants, read anew each time: left to itself the compiler keeps them in registers.
+__device__ inline void load_pair(float& first, float& second, const float* from) {
+  asm volatile("ld.global.nc.v2.f32 {%0, %1}, [%2];" : "=f"(first), "=f"(second) : "l"(from));
+}
+
 /// 16 bytes at once, or not at all. Left to itself the compiler makes four stores of 4, and a
 /// branch around them and all that they store.
 __device__ inline void store_16_if(bool wanted, void* to, const uint32_t (&words)[4]) {

@@ -169,6 +169,18 @@ __device__ inline void multiply_add<192>(float (&sums)[96], uint64_t a, uint64_t
         UPRES_SUMS4(80), UPRES_SUMS4(84), UPRES_SUMS4(88), UPRES_SUMS4(92)
       : "l"(a), "l"(b));
 }
+
+/// The same, A in registers: lane 4 * g + q of warp w has inputs 2 * q + {0, 1} of pixel 16 * w +
+/// g, the same of pixel 16 * w + g + 8, and inputs 2 * q + {8, 9} of the two.
+__device__ inline void multiply_add(float (&sums)[16], const uint32_t (&a)[4], uint64_t b) {
+  asm volatile(
+      "{\n.reg .pred add;\nsetp.eq.u32 add, 0, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.f16.f16 {"
+      "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
+      "}, {%16,%17,%18,%19}, %20, add, 1, 1, 0;\n}"
+      : UPRES_SUMS4(0), UPRES_SUMS4(4), UPRES_SUMS4(8), UPRES_SUMS4(12)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
 #undef UPRES_SUMS4
 
 }  // namespace upres::cuda::ptx
