@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What a user meets on a GPU, with all that is read in the page cache: start.sh PROGRAM MODEL PICTURE.
+# What a user meets on a GPU, with all that is read in the page cache: start.sh PROGRAM MODEL PICTURE [MODEL…].
 # How long upres takes from the start of its process to the finished file, five runs to each of PNG
 # and JPEG, with the default model, and in single precision; the peak of the GPU's memory; what
 # becomes of less memory: by --max-vram, and where another program has left little (that takes
-# Python 3 with torch).
+# Python 3 with torch). Further models are held to plain loops.
 set -euo pipefail
 program=$1 model=$2 picture=$3
+others=("${@:4}")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
@@ -53,3 +54,7 @@ END
   "$program" image "$picture" -n "$model" -b cuda -o "$folder/result.png" --overwrite
   kill $other 2>/dev/null || true
 fi
+for other in "${others[@]}"; do
+  "$program" verify "$other" -b cuda
+  "$program" verify "$other" -b cuda --precision fp32
+done
