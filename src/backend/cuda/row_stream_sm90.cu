@@ -405,6 +405,10 @@ class ActivationsWriter {
     offset_ += row_;
   }
 
+  __device__ void issue() {}
+  template <int kPending>
+  __device__ void store() {}
+  __device__ void end_segment() {}
   __device__ void end() {}
 
  private:
@@ -423,6 +427,7 @@ class ActivationsWriter {
 };
 
 /// Stores output rows as the picture's samples: of the three outputs, or of 48 that are shuffled.
+/// A row is kept, and stored while the stream's next one is multiplied.
 template <RowStreamVariant kV>
 class SamplesWriter {
  public:
@@ -448,28 +453,45 @@ class SamplesWriter {
     }
   }
 
+  __device__ void issue() {}
+
   __device__ void finish(const float* sums) {
 #pragma unroll
     for (int p = 0; p < 2; ++p) {
-      float values[kValues];
 #pragma unroll
-      for (int v = 0; v < kValues; ++v) values[v] = sums[v / 2 * 4 + p * 2 + v % 2];
-      const int x = x_ + 8 * p;
-      const bool inside = x < args_.in.width;
+      for (int v = 0; v < kValues; ++v) values_[p][v] = sums[v / 2 * 4 + p * 2 + v % 2];
       if constexpr (kV.sink == Sink::shuffled_samples) {
         const __half2* pairs = reinterpret_cast<const __half2*>(&base_[p]);
         const float2 red_green = __half22float2(pairs[0]);
         const float blue = __low2float(pairs[1]);
         const float base[3] = {red_green.x, red_green.y, blue};
 #pragma unroll
-        for (int v = 0; v < kValues; ++v) values[v] += base[v % 3];
-        finite_ &= store_four_pixels(args_.samples, inside, 4 * x, 4 * y_ + place_.quarter, values);
-      } else if (inside && place_.quarter < 2) {
-        finite_ &= store_samples(args_.samples, x, y_, 2 * place_.quarter, 3, values);
+        for (int v = 0; v < kValues; ++v) values_[p][v] += base[v % 3];
       }
     }
+    kept_ = true;
     y_ += step_;
   }
+
+  template <int kPending>
+  __device__ void store() {
+    if (!kept_) return;
+    kept_ = false;
+    const int y = y_ - step_;
+#pragma unroll
+    for (int p = 0; p < 2; ++p) {
+      const int x = x_ + 8 * p;
+      const bool inside = x < args_.in.width;
+      if constexpr (kV.sink == Sink::shuffled_samples) {
+        finite_ &=
+            store_four_pixels(args_.samples, inside, 4 * x, 4 * y + place_.quarter, values_[p]);
+      } else if (inside && place_.quarter < 2) {
+        finite_ &= store_samples(args_.samples, x, y, 2 * place_.quarter, 3, values_[p]);
+      }
+    }
+  }
+
+  __device__ void end_segment() { store<0>(); }
 
   __device__ void end() {
     if (!finite_) *args_.not_finite = 1;
@@ -483,6 +505,8 @@ class SamplesWriter {
   int step_;
   int x_ = 0, y_ = 0;
   bool finite_ = true;
+  bool kept_ = false;
+  float values_[2][kValues] = {};  ///< of the row that is kept
   uint2 base_[2] = {};
 };
 
@@ -702,11 +726,11 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
   // The same of an input row before which an output row may have been finished.
   const auto before_next = [&] {
     before();
-    if constexpr (S::kConvolved) writer.issue();
+    writer.issue();
   };
   const auto next_issued = [&] {
     issued();
-    if constexpr (S::kConvolved) writer.template store<1>();
+    writer.template store<1>();
   };
   wait(shared + S::kBarriers, 0);  // the weights
 
@@ -781,7 +805,7 @@ __device__ void consume(const RowStreamArguments& args, uint32_t shared, int str
     before_next();
     multiply_row<kV, 0, 1>(one, ring, operands, low, almost, next_issued);
     writer.finish(one);
-    if constexpr (S::kConvolved) writer.end_segment();
+    writer.end_segment();
   }
   turn.finish();
   writer.end();
