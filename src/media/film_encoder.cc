@@ -260,6 +260,16 @@ void add_light_levels(AvOptions& options, const FilmFrame& like, const std::stri
   if (!parameters.empty()) options.set("x265-params", parameters);
 }
 
+/// Where x264 uses AVX-512 its trees of macroblocks depend on memory that it has not written
+/// (164.3095): the same frames do not become the same packets, which --resume relies on.
+void keep_repeatable(AvOptions& options, const std::string& given) {
+  if ((av_get_cpu_flags() & AV_CPU_FLAG_AVX512) == 0 || given.find("asm=") != std::string::npos) {
+    return;
+  }
+  const std::string all_but_that = "asm=avx2,fma3,bmi1,bmi2,lzcnt";
+  options.set("x264-params", given.empty() ? all_but_that : given + ":" + all_but_that);
+}
+
 /// Lets a frame's planes be those of a block of memory; returns the block's size.
 int fill_planes(AVFrame& frame, uint8_t* block) {
   constexpr int kAlignment = 64;
@@ -407,7 +417,7 @@ FilmEncoder::FilmEncoder(const FilmEncoding& encoding, const FilmFrame& like)
   context.strict_std_compliance = FF_COMPLIANCE_UNOFFICIAL;  // JPEG of the full range, Y4M of depth
   if (encoding.global_header) context.flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
   AvOptions options;
-  std::string x265_parameters;
+  std::string parameters;
   for (const auto& [key, value] : encoding.options) {
     if (key == "qscale") {
       context.flags |= AV_CODEC_FLAG_QSCALE;
@@ -415,9 +425,10 @@ FilmEncoder::FilmEncoder(const FilmEncoding& encoding, const FilmFrame& like)
       continue;
     }
     options.set(key.c_str(), value);
-    if (key == "x265-params") x265_parameters = value;
+    if (key == "x264-params" || key == "x265-params") parameters = value;
   }
-  if (encoding.codec == "libx265") add_light_levels(options, like, x265_parameters);
+  if (encoding.codec == "libx265") add_light_levels(options, like, parameters);
+  if (encoding.codec.starts_with("libx264")) keep_repeatable(options, parameters);
   forget_av_errors();
   if (const int error = avcodec_open2(&context, &codec, options.get()); error < 0) {
     fail(ErrorCode::output, "the encoder {} does not take {}x{} pixels of {}: {}", codec.name,
