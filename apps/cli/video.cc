@@ -159,6 +159,12 @@ void add_film_options(CLI::App& command, VideoOptions& options) {
   add<std::string>(command, "--preview", "TIME", kGroup,
                    "Only one frame, before and after, as a picture", time("--preview"),
                    options.preview_s);
+  command
+      .add_option("--loop", options.plays,
+                  "How often an animated picture is shown, 0: for ever (default: as often as IN)")
+      ->option_text("N")
+      ->check(CLI::Range(0, 65535))
+      ->group(kGroup);
   add<std::string>(command, "--fps", "RATE", kGroup,
                    "Frames a second (default: each frame at its own time)", parse_rate,
                    options.rate);

@@ -91,7 +91,12 @@ class VideoRun {
     target_ = {.path = output_,
                .container = film_container(output_, options_.format),
                .existing = existing_,
-               .part = options_.part};
+               .part = options_.part,
+               .plays = options_.plays};
+    if (options_.plays && !holds_plays(target_.container)) {
+      fail(ErrorCode::usage, "{} files have no --loop; leave it out, or write .webp or .apng",
+           target_.container);
+    }
     if (options_.skip && output_exists()) {
       report_.skipped({options_.input, output_, {}});
       return 0;

@@ -28,6 +28,7 @@ struct VideoOptions : NetworkOptions {
   FilmEncodeOptions encode;
   FilmPart part;
   std::optional<double> preview_s = {};
+  std::optional<int> plays = {};
   Deinterlace deinterlace = Deinterlace::automatic;
   Fraction rate = {0, 1};
   double segment_s = 10;

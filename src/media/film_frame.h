@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "frame/film_format.h"
@@ -63,6 +64,7 @@ struct FilmInfo {
   int64_t start = 0;            ///< time of the first frame
   int64_t frames = 0;           ///< as the container has it, or by rate and duration; 0: not known
   double duration_s = 0;        ///< 0: not known
+  std::optional<int> plays;     ///< how often an animated picture is shown; 0: for ever
 };
 
 }  // namespace upres

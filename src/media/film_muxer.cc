@@ -109,6 +109,11 @@ int64_t movie_timescale(const AVFormatContext& output) {
   return common >= 1000 ? common : common * ((999 + common) / common);
 }
 
+/// How often an animated picture is shown, 0: for ever, in the words of libav's muxers.
+void set_plays(AvOptions& options, std::string_view muxer, int plays) {
+  options.set(muxer == "apng" ? "plays" : "loop", std::to_string(plays));
+}
+
 /// Frees a muxer's context and what it has opened.
 struct CloseOutput {
   void operator()(AVFormatContext* output) const {
@@ -177,6 +182,10 @@ bool is_sequence(const std::string& path) {
   return path != "-" && av_filename_number_test(path.c_str()) != 0;
 }
 
+bool holds_plays(const std::string& container) {
+  return container == "apng" || container == "webp" || container == "gif";
+}
+
 std::string usual_extension(const std::string& path, const FilmInfo& film) {
   std::string extension = fs::path(path).extension().string();
   std::ranges::transform(extension, extension.begin(),
@@ -216,6 +225,9 @@ std::vector<std::string> FilmMuxer::losses(const FilmTarget& target, const FilmR
   }
   if (av.format->nb_chapters > 0 && !is_mp4(name) && !is_matroska(name) && name != "nut") {
     tell(fmt::format("{} files hold no chapters", name));
+  }
+  if (source.info().plays && !holds_plays(target.container) && name != "null") {
+    tell(fmt::format("{} files do not say how often they are shown; WebP and APNG do", name));
   }
   for (const AVPacketSideDataType type : {AV_PKT_DATA_DOVI_CONF}) {
     if (side_data_of(av.stream(), type, &size)) {
@@ -280,8 +292,10 @@ FilmMuxer::FilmMuxer(const FilmTarget& target, const FilmReader& source,
       options.set("movie_timescale", std::to_string(clock));
     }
   }
-  if (std::string_view(muxer.name) == "apng") options.set("plays", "0");
-  if (std::string_view(muxer.name) == "webp") options.set("loop", "0");
+  if (holds_plays(muxer.name)) {
+    const int plays = target.plays.value_or(source.info().plays.value_or(0));
+    set_plays(options, muxer.name, plays);
+  }
   if (std::string_view(muxer.name) == "image2") {
     options.set("atomic_writing", "1");
     options.set("start_number", "1");

@@ -23,6 +23,9 @@ std::string film_container(const std::string& path, const std::string& format);
 /// Whether the name stands for many files ("frames/%06d.png").
 bool is_sequence(const std::string& path);
 
+/// Whether a container says how often it is shown.
+bool holds_plays(const std::string& container);
+
 /// The usual container for a result of a film that was read from `path`, by its extension: ".mp4".
 std::string usual_extension(const std::string& path, const FilmInfo& film);
 
@@ -38,6 +41,8 @@ struct FilmTarget {
   std::string container;  ///< film_container()
   Existing existing = Existing::refuse;
   FilmPart part;
+  /// How often an animated picture is shown, 0: for ever; none: as often as the source.
+  std::optional<int> plays = {};
 };
 
 /// Writes a film. It is there whole after finish(), or not at all; a sequence's files are each.

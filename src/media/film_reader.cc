@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "media/animation.h"
 #include "media/film_pixels.h"
 #include "media/film_source.h"
 
@@ -339,6 +340,7 @@ void FilmReader::learn(const AVFrame& first) {
     info_.duration_s = double(av_->format->duration) / AV_TIME_BASE;
   }
   info_.frames = count_frames(stream, info_.duration_s, info_.frame_rate.value());
+  info_.plays = plays_of(path_, info_.container);
 }
 
 const FilmFrame& FilmReader::first() const {
