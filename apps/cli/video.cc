@@ -101,8 +101,9 @@ bool parse_hwaccel(const std::string& text) {
 void add_file_options(CLI::App& command, VideoOptions& options) {
   constexpr const char* kGroup = "Files";
   command
-      .add_option("IN,-i,--input", options.input,
-                  "A film, frames/%06d.png, or - for stdin; -i may be left out")
+      .add_option(
+          "IN,-i,--input", options.input,
+          "A film, an animated picture, frames/%06d.png, or - for stdin; -i may be left out")
       ->required()
       ->option_text("IN")
       ->group(kGroup);

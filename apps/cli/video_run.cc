@@ -94,7 +94,7 @@ class VideoRun {
                .part = options_.part,
                .plays = options_.plays};
     if (options_.plays && !holds_plays(target_.container)) {
-      fail(ErrorCode::usage, "{} files have no --loop; leave it out, or write .webp or .apng",
+      fail(ErrorCode::usage, "{} files have no --loop; leave it out, or write .webp, .apng or .gif",
            target_.container);
     }
     if (options_.skip && output_exists()) {
@@ -216,8 +216,8 @@ class VideoRun {
 
   /// Containers whose encoders hold the film as one piece, and pipes, have no segments.
   bool has_segments() const {
-    return !is_pipe(output_) && !is_pipe(options_.input) && target_.container != "apng" &&
-           target_.container != "webp" && target_.container != kNowhere;
+    return !is_pipe(output_) && !is_pipe(options_.input) && !holds_plays(target_.container) &&
+           target_.container != kNowhere;
   }
 
   Size result_size(const FilmInfo& film, int scale) const {

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <span>
 #include <string_view>
 
+#include "media/animation.h"
 #include "media/film_pixels.h"
+#include "media/gif_pictures.h"
 
 namespace upres {
 namespace {
@@ -62,6 +65,7 @@ const EncoderTraits kEncoders[] = {
     {"png", false, "", ""},
     {"apng", false, "", ""},
     {"tiff", false, "", ""},
+    {"gif", false, "", "", {{"gifflags", "0"}}},  // GifPictures has the differences
     {"libwebp_anim", false, "", "preset", {{"lossless", "1"}}},
     {"rawvideo", false, "", ""},
     {"wrapped_avframe", false, "", ""},
@@ -79,6 +83,7 @@ std::vector<std::string_view> usual_codecs(std::string_view container) {
   if (container == "webm") return {"libvpx-vp9"};
   if (container == "apng") return {"apng"};
   if (container == "webp") return {"libwebp_anim"};
+  if (container == "gif") return {"gif"};
   if (container == "yuv4mpegpipe" || container == "null") return {"wrapped_avframe"};
   if (container == "rawvideo") return {"rawvideo"};
   if (container == "avi") return {"libx264", "ffv1"};
@@ -89,7 +94,19 @@ std::vector<std::string_view> usual_codecs(std::string_view container) {
   return {"libx264", "libx265"};
 }
 
+/// Encoders of pictures of RGB. What else libav's of WebP take they convert as if all films were
+/// BT.601; that of GIF takes palettes.
+bool takes_words(std::string_view codec) {
+  return codec == "libwebp_anim" || codec == "libwebp" || codec == "gif";
+}
+
+/// What upres makes for them: words with alpha, and without. FilmEncoder makes of it what they
+/// take.
+constexpr AVPixelFormat kWords[] = {AV_PIX_FMT_0RGB32, AV_PIX_FMT_RGB32};
+
+/// What an encoder takes from upres.
 std::span<const AVPixelFormat> formats_of(const AVCodec& codec) {
+  if (takes_words(codec.name)) return kWords;
   const AVPixelFormat* formats = codec.pix_fmts;
   size_t count = 0;
   while (formats && formats[count] != AV_PIX_FMT_NONE) ++count;
@@ -217,6 +234,14 @@ void tell_losses(FilmEncoding& encoding, const FilmInfo& source) {
   tell(loss.depth,
        fmt::format("{} bits instead of {}", encoding.format.depth, source.format.depth));
   tell(loss.chroma, "their colour has a lower resolution");
+  if (encoding.codec == "gif") {
+    encoding.notices.push_back(
+        "GIF has 256 colours a picture: more are dithered; WebP and APNG have them all");
+    if (source.format.alpha) {
+      encoding.notices.push_back(
+          "GIF has no partial alpha: half and more becomes whole, and less becomes nothing");
+    }
+  }
   tell(loss.kind && encoding.format.kind == FilmFormat::Kind::gray, "their colour is left out");
 }
 
@@ -268,6 +293,28 @@ void keep_repeatable(AvOptions& options, const std::string& given) {
   }
   const std::string all_but_that = "asm=avx2,fma3,bmi1,bmi2,lzcnt";
   options.set("x264-params", given.empty() ? all_but_that : given + ":" + all_but_that);
+}
+
+/// A frame of words without alpha as one whose pixels are opaque.
+Av<AVFrame> opaque(const AVFrame& words) {
+  Av<AVFrame> made = new_av_frame();
+  made->format = AV_PIX_FMT_RGB32;
+  made->width = words.width;
+  made->height = words.height;
+  if (av_frame_get_buffer(made.get(), 0) < 0 || av_frame_copy_props(made.get(), &words) < 0) {
+    throw std::bad_alloc();
+  }
+  for (int y = 0; y < words.height; ++y) {
+    const uint8_t* from = words.data[0] + ptrdiff_t(y) * words.linesize[0];
+    uint8_t* to = made->data[0] + ptrdiff_t(y) * made->linesize[0];
+    for (int x = 0; x < words.width; ++x) {
+      uint32_t word = 0;
+      std::memcpy(&word, from + ptrdiff_t(x) * 4, sizeof(word));
+      word |= 0xff000000U;
+      std::memcpy(to + ptrdiff_t(x) * 4, &word, sizeof(word));
+    }
+  }
+  return made;
 }
 
 /// Lets a frame's planes be those of a block of memory; returns the block's size.
@@ -388,6 +435,9 @@ std::string film_library() {
 
 struct FilmEncoder::Lav {
   Av<AVCodecContext> context;
+  AVPixelFormat frames = AV_PIX_FMT_NONE;  ///< of the frames that it is given
+  std::unique_ptr<GifPictures> gif;        ///< which it makes first; null: none
+  bool taken_away = false;                 ///< the picture that is encoded
   Av<AVCodecParameters> parameters;
 };
 
@@ -402,7 +452,11 @@ FilmEncoder::FilmEncoder(const FilmEncoding& encoding, const FilmFrame& like)
   AVCodecContext& context = *av_->context;
   context.width = encoding.format.size.width;
   context.height = encoding.format.size.height;
-  context.pix_fmt = av_get_pix_fmt(encoding.pixel_format.c_str());
+  av_->frames = av_get_pix_fmt(encoding.pixel_format.c_str());
+  if (encoding.codec == "gif") av_->gif = std::make_unique<GifPictures>();
+  context.pix_fmt = encoding.codec == "gif"       ? AV_PIX_FMT_PAL8
+                    : takes_words(encoding.codec) ? AV_PIX_FMT_RGB32
+                                                  : av_->frames;
   context.time_base = rational(encoding.time_base);
   if (encoding.frame_rate.num > 0) context.framerate = rational(encoding.frame_rate);
   if (encoding.pixel_aspect.num > 0) {
@@ -449,7 +503,7 @@ const AVCodecParameters& FilmEncoder::parameters() const {
 void FilmEncoder::describe(AVFrame& frame, const FilmFrame& source) const {
   const AVCodecContext& context = *av_->context;
   if (source.av && av_frame_copy_props(&frame, source.av.get()) < 0) throw std::bad_alloc();
-  frame.format = context.pix_fmt;
+  frame.format = av_->frames;
   frame.width = context.width;
   frame.height = context.height;
   frame.crop_left = frame.crop_right = frame.crop_top = frame.crop_bottom = 0;
@@ -497,20 +551,42 @@ FilmFrame FilmEncoder::frame(const FilmFrame& source, std::shared_ptr<std::byte>
 }
 
 void FilmEncoder::encode(const FilmFrame& frame, const std::function<void(FilmPacket)>& put) {
+  if (end_ == INT64_MIN) first_ = frame.pts;
   durations_[frame.pts] = frame.duration;
+  end_ = std::max(end_, frame.pts + frame.duration);
+  if (av_->gif) return send_gif(av_->gif->put(*frame.av), put);
+  const bool lacks_alpha = av_->context->pix_fmt != av_->frames;
+  send(lacks_alpha ? opaque(*frame.av).get() : frame.av.get(), put);
+}
+
+/// To the encoder; null: there is no more.
+void FilmEncoder::send(const AVFrame* frame, const std::function<void(FilmPacket)>& put) {
   forget_av_errors();
-  if (const int error = avcodec_send_frame(av_->context.get(), frame.av.get()); error < 0) {
+  if (const int error = avcodec_send_frame(av_->context.get(), frame); error < 0) {
     fail(ErrorCode::output, "the encoder {} fails: {}", encoding_.codec, av_reason(error));
   }
   receive(put);
 }
 
+void FilmEncoder::send_gif(const std::optional<GifPicture>& picture,
+                           const std::function<void(FilmPacket)>& put) {
+  if (!picture) return;
+  av_->taken_away = picture->taken_away;
+  send(picture->frame.get(), put);
+}
+
+/// libav makes a whole film one packet, whose last frame has a delay that it guesses.
+void FilmEncoder::add_last_delay(AVPacket& film) const {
+  if (av_packet_make_writable(&film) < 0) throw std::bad_alloc();
+  const Fraction base = encoding_.time_base;
+  const auto ms = [&](int64_t time) { return time * base.num * 1000 / base.den; };  // as libav does
+  set_webp_length({reinterpret_cast<std::byte*>(film.data), size_t(film.size)},
+                  ms(end_) - ms(first_));
+}
+
 void FilmEncoder::finish(const std::function<void(FilmPacket)>& put) {
-  forget_av_errors();
-  if (const int error = avcodec_send_frame(av_->context.get(), nullptr); error < 0) {
-    fail(ErrorCode::output, "the encoder {} fails: {}", encoding_.codec, av_reason(error));
-  }
-  receive(put);
+  if (av_->gif) send_gif(av_->gif->finish(), put);
+  send(nullptr, put);
 }
 
 void FilmEncoder::receive(const std::function<void(FilmPacket)>& put) {
@@ -525,6 +601,12 @@ void FilmEncoder::receive(const std::function<void(FilmPacket)>& put) {
     if (const auto found = durations_.find(packet->pts); found != durations_.end()) {
       packet->duration = found->second;
       durations_.erase(found);
+    }
+    if (encoding_.codec == "libwebp_anim") add_last_delay(*packet);
+    if (av_->gif) {
+      if (av_packet_make_writable(packet.get()) < 0) throw std::bad_alloc();
+      set_gif_disposal({reinterpret_cast<std::byte*>(packet->data), size_t(packet->size)},
+                       av_->taken_away);
     }
     const FilmPacket made{nullptr, packet->pts, packet->dts};
     put({std::move(packet), made.pts, made.dts});

@@ -14,8 +14,11 @@
 #include "media/film_frame.h"
 
 struct AVCodecParameters;
+struct AVFrame;
 
 namespace upres {
+
+struct GifPicture;
 
 /// What the user asks of the encoder.
 struct FilmEncodeOptions {
@@ -94,11 +97,17 @@ class FilmEncoder {
  private:
   struct Lav;
   void receive(const std::function<void(FilmPacket)>& put);
+  void send(const AVFrame* frame, const std::function<void(FilmPacket)>& put);
+  void send_gif(const std::optional<GifPicture>& picture,
+                const std::function<void(FilmPacket)>& put);
+  void add_last_delay(AVPacket& film) const;
   void describe(AVFrame& frame, const FilmFrame& source) const;
   FilmFrame wrap(std::shared_ptr<AVFrame> frame, const FilmFrame& source) const;
   FilmEncoding encoding_;
   std::unique_ptr<Lav> av_;
   std::map<int64_t, int64_t> durations_;  ///< by the times of frames that are not out yet
+  int64_t first_ = 0;                     ///< time of the first frame
+  int64_t end_ = INT64_MIN;               ///< when the last one's ends; no frame yet: INT64_MIN
 };
 
 }  // namespace upres

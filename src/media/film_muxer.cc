@@ -17,6 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Frames a second: what browsers take at its word.
+constexpr double kMostGifRate = 50.5;
+
 bool is_mp4(std::string_view container) {
   return container == "mp4" || container == "mov" || container == "ipod";
 }
@@ -33,12 +36,12 @@ const AVOutputFormat& muxer_named(const std::string& container) {
 
 /// By how much the source's times are moved, in microseconds: what was cut off before them; the
 /// arbitrary clock of broadcasts, where the output has none.
-int64_t shift_us(const AVFormatContext& source, const AVOutputFormat& container,
+int64_t shift_us(const FilmReader::Lav& source, const AVOutputFormat& container,
                  const FilmPart& part, int64_t first_us) {
   if (part.start_s > 0) return -(first_us + std::llround(part.start_s * AV_TIME_BASE));
-  const bool had_clock = (source.iformat->flags & AVFMT_TS_DISCONT) != 0;
   const bool has_clock = std::string_view(container.name) == "mpegts";
-  return had_clock && !has_clock && source.start_time != AV_NOPTS_VALUE ? -source.start_time : 0;
+  const int64_t start = source.format->start_time;
+  return source.has_clock() && !has_clock && start != AV_NOPTS_VALUE ? -start : 0;
 }
 
 /// Light levels that only frames tell of, and that containers can say, too.
@@ -111,6 +114,8 @@ int64_t movie_timescale(const AVFormatContext& output) {
 
 /// How often an animated picture is shown, 0: for ever, in the words of libav's muxers.
 void set_plays(AvOptions& options, std::string_view muxer, int plays) {
+  // GIF's number is that of repetitions, and it has none where there is no repetition.
+  if (muxer == "gif" && plays > 0) plays = plays == 1 ? -1 : plays - 1;
   options.set(muxer == "apng" ? "plays" : "loop", std::to_string(plays));
 }
 
@@ -133,6 +138,9 @@ struct FilmMuxer::Output {
   FilmPart part;
   AVStream* video = nullptr;
   AVRational video_time_base{0, 1};
+  int64_t last_duration = 0;          ///< of the last picture, in that
+  int64_t last_pts = AV_NOPTS_VALUE;  ///< its time, as the muxer was told
+  int64_t last_end = 0;               ///< when it ends, in the same units
 
   /// Of each stream of the source.
   struct Other {
@@ -147,6 +155,7 @@ struct FilmMuxer::Output {
   void add_other(const AVStream& from, const StreamPlan& plan);
   void add_chapters(const AVFormatContext& source);
   void write(AVPacket& packet);
+  void set_last_delay();
   [[noreturn]] void fail_writing(int error) const {
     fail(ErrorCode::output, "cannot write {}: {}", path, av_reason(error));
   }
@@ -169,12 +178,6 @@ std::string film_container(const std::string& path, const std::string& format) {
          format.empty() ? "the name " + path : "-f " + format);
   }
   const std::string_view found = muxer->name;
-  if (found == "gif") {
-    fail(
-        ErrorCode::output,
-        "upres writes no GIF, which has 256 colours; end {} in .webp or .apng, which have them all",
-        path);
-  }
   return found == "ipod" ? "mp4" : std::string(found);
 }
 
@@ -194,7 +197,7 @@ std::string usual_extension(const std::string& path, const FilmInfo& film) {
     if (extension == kept) return extension;
   }
   if (film.container == "apng") return ".png";
-  if (film.container == "gif") return ".webp";
+  if (film.container == "gif" || film.container == "webp") return ".webp";
   return ".mkv";
 }
 
@@ -218,6 +221,19 @@ std::vector<std::string> FilmMuxer::losses(const FilmTarget& target, const FilmR
     tell(
         "mkv and webm files keep times to the millisecond: frames' times are rounded; mp4 and mov "
         "keep them");
+  if (name == "webp" && !exact) {
+    tell("WebP files keep times to the millisecond: frames' times are rounded; APNG keeps them");
+  }
+  if (name == "gif") {
+    if (int64_t(base.num) * 100 % base.den != 0) {
+      tell("GIF files keep times to 1/100 s: frames' times are rounded; APNG keeps them");
+    }
+    if (encoding.frame_rate.value() > kMostGifRate) {
+      tell(
+          "viewers show a GIF's frames of less than 1/50 s for 1/10 s; give --fps 50, or write "
+          "WebP or APNG");
+    }
+  }
   size_t size = 0;
   const bool turned = side_data_of(av.stream(), AV_PKT_DATA_DISPLAYMATRIX, &size) != nullptr;
   if (turned && !is_mp4(name)) {
@@ -227,7 +243,7 @@ std::vector<std::string> FilmMuxer::losses(const FilmTarget& target, const FilmR
     tell(fmt::format("{} files hold no chapters", name));
   }
   if (source.info().plays && !holds_plays(target.container) && name != "null") {
-    tell(fmt::format("{} files do not say how often they are shown; WebP and APNG do", name));
+    tell(fmt::format("{} files do not say how often they are shown; WebP, APNG and GIF do", name));
   }
   for (const AVPacketSideDataType type : {AV_PKT_DATA_DOVI_CONF}) {
     if (side_data_of(av.stream(), type, &size)) {
@@ -266,7 +282,7 @@ FilmMuxer::FilmMuxer(const FilmTarget& target, const FilmReader& source,
   if (below_zero) made->avoid_negative_ts = 0;
   output_->first_us =
       av_rescale_q(source.info().start, rational(source.info().time_base), AV_TIME_BASE_Q);
-  output_->shift = shift_us(*av.format, muxer, target.part, output_->first_us);
+  output_->shift = shift_us(av, muxer, target.part, output_->first_us);
   output_->others.resize(av.format->nb_streams);
   for (const StreamPlan& plan : plan_streams(av, muxer).streams) {
     const AVStream& from = *av.format->streams[plan.index];
@@ -408,7 +424,18 @@ void FilmMuxer::write_video(const FilmPacket& packet) {
   const int64_t shift = av_rescale_q(output_->shift, AV_TIME_BASE_Q, output_->video_time_base);
   copy->pts = packet.pts + shift;
   copy->dts = packet.dts + shift;
+  output_->last_duration = copy->duration;
+  output_->last_end =
+      av_rescale_q(copy->pts + copy->duration, output_->video_time_base, output_->video->time_base);
   av_packet_rescale_ts(copy.get(), output_->video_time_base, output_->video->time_base);
+  if (std::string_view(output_->format->oformat->name) == "gif") {
+    // Of frames that are closer than GIF can tell none is left out.
+    if (output_->last_pts != AV_NOPTS_VALUE) {
+      copy->pts = std::max(copy->pts, output_->last_pts + 1);
+    }
+    copy->dts = copy->pts;
+  }
+  output_->last_pts = copy->pts;
   copy->stream_index = output_->video->index;
   output_->write(*copy);
 }
@@ -440,7 +467,23 @@ void FilmMuxer::write_other(const AVPacket& packet) {
   output_->write(*copy);
 }
 
+/// Tells the muxer how long the last picture is shown, which it cannot see from another's time.
+void FilmMuxer::Output::set_last_delay() {
+  if (last_duration <= 0) return;
+  if (std::string_view(format->oformat->name) == "apng") {
+    AVRational delay{};
+    av_reduce(&delay.num, &delay.den, last_duration * video_time_base.num, video_time_base.den,
+              UINT16_MAX);
+    av_opt_set_q(format->priv_data, "final_delay", delay, 0);
+  }
+  if (std::string_view(format->oformat->name) == "gif") {
+    const int64_t delay = std::clamp<int64_t>(last_end - last_pts, 1, UINT16_MAX);
+    av_opt_set_int(format->priv_data, "final_delay", delay, 0);
+  }
+}
+
 void FilmMuxer::finish() {
+  output_->set_last_delay();
   forget_av_errors();
   if (const int error = av_write_trailer(output_->format.get()); error < 0) {
     output_->fail_writing(error);

@@ -136,6 +136,11 @@ Av<AVFrame> copied_from_gpu(const AVFrame& frame) {
   return host;
 }
 
+/// How long a WebP's frame is shown. One without a delay as browsers show it, and libav a GIF's.
+int64_t shown_ms(const WebpFrame& frame) {
+  return frame.delay_ms > 0 ? frame.delay_ms : 100;
+}
+
 int64_t count_frames(const AVStream& stream, double duration_s, double rate) {
   if (stream.nb_frames > 0) return stream.nb_frames;
   return duration_s > 0 && rate > 0 ? std::llround(duration_s * rate) : 0;
@@ -185,6 +190,30 @@ FilmReader::FilmReader(const std::string& path, const FilmReadOptions& options)
     : path_(path), options_(options), av_(std::make_unique<Lav>()) {
   start_av();
   forget_av_errors();
+  const bool may_be_webp = path != "-" && options.format.empty();
+  if (may_be_webp) av_->webp = WebpReader::open(path, options.max_pixels);
+  if (av_->webp) {
+    open_webp(options);
+  } else {
+    open_container(options);
+  }
+  Av<AVFrame> first = new_av_frame();
+  if (!decode(*first)) {
+    const bool piped_webp = path == "-" && av_->stream().codecpar->codec_id == AV_CODEC_ID_WEBP;
+    if (piped_webp) fail(ErrorCode::input, "animated WebP is read from a file, not from a pipe");
+    fail(ErrorCode::input, "there is not one frame in {} that can be decoded: {}", path,
+         av_->webp ? av_->webp->reason() : av_reason(AVERROR_INVALIDDATA));
+  }
+  learn(*first);
+  first_ = wrap(std::move(first));
+  info_.start = first_->pts;
+  // A broadcast that is cut out somewhere begins with what needs earlier pictures: no damage.
+  const bool broadcast = av_->has_clock();
+  if (broadcast) damage_.packets = 0;
+  if (broadcast || damage_.packets == 0) complaints_before_ = av_complaints();
+}
+
+void FilmReader::open_container(const FilmReadOptions& options) {
   const AVInputFormat* demuxer = nullptr;
   if (!options.format.empty()) {
     demuxer = av_find_input_format(options.format.c_str());
@@ -198,41 +227,56 @@ FilmReader::FilmReader(const std::string& path, const FilmReadOptions& options)
   if (!settings.has("probesize")) settings.set("probesize", kProbeBytes);
   if (!settings.has("analyzeduration")) settings.set("analyzeduration", kProbeMicroseconds);
   AVFormatContext* opened = nullptr;
-  const int error = avformat_open_input(&opened, url_of(path).c_str(), demuxer, settings.get());
+  const int error = avformat_open_input(&opened, url_of(path_).c_str(), demuxer, settings.get());
   av_->format.reset(opened);
   if (error == AVERROR(ENOENT)) {
-    fail(ErrorCode::input, "cannot open {}: {}", path, std::strerror(ENOENT));
+    fail(ErrorCode::input, "cannot open {}: {}", path_, std::strerror(ENOENT));
   }
-  if (error < 0) fail(ErrorCode::input, "cannot read {} as a film: {}", path, av_reason(error));
+  if (error < 0) fail(ErrorCode::input, "cannot read {} as a film: {}", path_, av_reason(error));
   if (const std::string unknown = settings.first(); !unknown.empty()) {
     fail(ErrorCode::usage, "the {} reader has no option {}", opened->iformat->name, unknown);
   }
   opened->flags |= AVFMT_FLAG_GENPTS;
   if (const int found = avformat_find_stream_info(opened, nullptr); found < 0) {
-    fail(ErrorCode::input, "cannot read {} as a film: {}", path, av_reason(found));
+    fail(ErrorCode::input, "cannot read {} as a film: {}", path_, av_reason(found));
   }
   av_->counts = wanted(opened, options);
   av_->video = choose_video(opened, av_->counts);
   if (av_->video < 0) {
-    fail(ErrorCode::input, "there are no moving pictures in {}; upres video upscales films", path);
+    fail(ErrorCode::input, "there are no moving pictures in {}; upres video upscales films", path_);
   }
   for (unsigned i = 0; i < opened->nb_streams; ++i) {
     if (!av_->counts[i] && int(i) != av_->video) opened->streams[i]->discard = AVDISCARD_ALL;
   }
   open_decoder(options);
   av_->packet = new_av_packet();
-  Av<AVFrame> first = new_av_frame();
-  if (!decode(*first)) {
-    fail(ErrorCode::input, "there is not one frame in {} that can be decoded: {}", path,
-         av_reason(AVERROR_INVALIDDATA));
+}
+
+/// What libav would say of it.
+void FilmReader::open_webp(const FilmReadOptions& options) {
+  if (!options.demuxer_options.empty()) {
+    fail(ErrorCode::usage, "the webp reader has no option {}",
+         options.demuxer_options.front().first);
   }
-  learn(*first);
-  first_ = wrap(std::move(first));
-  info_.start = first_->pts;
-  // A broadcast that is cut out somewhere begins with what needs earlier pictures: no damage.
-  const bool broadcast = (opened->iformat->flags & AVFMT_TS_DISCONT) != 0;
-  if (broadcast) damage_.packets = 0;
-  if (broadcast || damage_.packets == 0) complaints_before_ = av_complaints();
+  const WebpAnimation& webp = av_->webp->animation();
+  av_->format.reset(require(avformat_alloc_context()));
+  AVStream& stream = *require(avformat_new_stream(av_->format.get(), nullptr));
+  stream.codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
+  stream.codecpar->codec_id = AV_CODEC_ID_WEBP;
+  stream.codecpar->width = webp.size.width;
+  stream.codecpar->height = webp.size.height;
+  stream.time_base = {1, 1000};
+  stream.start_time = 0;
+  stream.nb_frames = int64_t(webp.frames.size());
+  stream.duration = 0;
+  for (const WebpFrame& frame : webp.frames) stream.duration += shown_ms(frame);
+  av_reduce(&stream.avg_frame_rate.num, &stream.avg_frame_rate.den, stream.nb_frames * 1000,
+            stream.duration, INT32_MAX);
+  av_->counts = wanted(av_->format.get(), options);
+  av_->video = choose_video(av_->format.get(), av_->counts);
+  if (av_->video < 0) {
+    fail(ErrorCode::input, "there are no moving pictures in {}; upres video upscales films", path_);
+  }
 }
 
 void FilmReader::open_decoder(const FilmReadOptions& options) {
@@ -324,11 +368,12 @@ void FilmReader::learn(const AVFrame& first) {
   info_.guessed_colour = meaning.guessed;
   info_.pixel_format = av_get_pix_fmt_name(av_->pixels_of(first));
   info_.codec = avcodec_get_name(stream.codecpar->codec_id);
-  info_.container = av_->format->iformat->name;
+  info_.container = av_->webp ? "webp" : av_->format->iformat->name;
   info_.time_base = fraction(stream.time_base);
-  const AVRational rate =
-      av_guess_frame_rate(av_->format.get(), av_->format->streams[av_->video], nullptr);
-  info_.frame_rate = fraction(stream.avg_frame_rate.num > 0 ? stream.avg_frame_rate : rate);
+  info_.frame_rate = fraction(
+      stream.avg_frame_rate.num > 0
+          ? stream.avg_frame_rate
+          : av_guess_frame_rate(av_->format.get(), av_->format->streams[av_->video], nullptr));
   info_.pixel_aspect = fraction(
       av_guess_sample_aspect_ratio(av_->format.get(), av_->format->streams[av_->video], nullptr));
   if (info_.pixel_aspect.num == 0 && first.sample_aspect_ratio.num > 0) {
@@ -340,7 +385,9 @@ void FilmReader::learn(const AVFrame& first) {
     info_.duration_s = double(av_->format->duration) / AV_TIME_BASE;
   }
   info_.frames = count_frames(stream, info_.duration_s, info_.frame_rate.value());
-  info_.plays = plays_of(path_, info_.container);
+  const AnimationWords words = words_of(path_, info_.container);
+  info_.plays = av_->webp ? av_->webp->animation().plays : words.plays;
+  damage_.cut_off |= words.cut_off;
 }
 
 const FilmFrame& FilmReader::first() const {
@@ -350,7 +397,7 @@ const FilmFrame& FilmReader::first() const {
 
 FilmDamage FilmReader::damage() const {
   FilmDamage damage = damage_;
-  if (av_complaints() > complaints_before_) damage.complaint = last_av_complaint();
+  if (!av_->webp && av_complaints() > complaints_before_) damage.complaint = last_av_complaint();
   return damage;
 }
 
@@ -370,7 +417,7 @@ bool FilmReader::read_other(AVPacket& packet) {
     av_->early.erase(av_->early.begin());
     return true;
   }
-  for (;;) {
+  while (!av_->webp) {
     av_packet_unref(&packet);
     if (av_read_frame(av_->format.get(), &packet) < 0) return false;
     if (packet.stream_index != av_->video && size_t(packet.stream_index) < av_->counts.size() &&
@@ -378,6 +425,7 @@ bool FilmReader::read_other(AVPacket& packet) {
       return true;
     }
   }
+  return false;
 }
 
 /// Gives the decoder the next packet, or tells it that there is none; false when it was told.
@@ -417,8 +465,32 @@ bool FilmReader::feed_decoder() {
   return true;
 }
 
+bool FilmReader::decode_webp(AVFrame& frame) {
+  WebpReader& webp = *av_->webp;
+  const WebpAnimation& animation = webp.animation();
+  frame.format = animation.has_alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
+  frame.width = animation.size.width;
+  frame.height = animation.size.height;
+  if (av_frame_get_buffer(&frame, 0) < 0) throw std::bad_alloc();
+  const bool is_there = webp.read(frame.data[0], frame.linesize[0]);
+  damage_.packets = webp.damaged();
+  if (!is_there) {
+    damage_.cut_off = animation.cut_off;
+    return false;
+  }
+  // The time of those that were left out passes, too.
+  for (; av_->webp_passed < webp.frame(); ++av_->webp_passed) {
+    av_->webp_time += shown_ms(animation.frames[av_->webp_passed]);
+  }
+  frame.pts = av_->webp_time;
+  frame.best_effort_timestamp = frame.pts;
+  duration_of(frame) = shown_ms(animation.frames[webp.frame()]);
+  return true;
+}
+
 /// The next frame; false at the end.
 bool FilmReader::decode(AVFrame& frame) {
+  if (av_->webp) return decode_webp(frame);
   for (;;) {
     av_frame_unref(&frame);
     const int error = avcodec_receive_frame(av_->decoder.get(), &frame);

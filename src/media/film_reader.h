@@ -40,7 +40,7 @@ struct FilmDamage {
 };
 
 /// A film that is read from its start to its end: any container, codec or image sequence that libav
-/// reads; "-" is stdin. Used by one thread.
+/// reads, or a file of animated WebP; "-" is stdin. Used by one thread.
 class FilmReader {
  public:
   /// Opens and decodes the first frame. Error{input} with a reason where that does not work out.
@@ -73,7 +73,10 @@ class FilmReader {
  private:
   FilmFrame wrap(std::unique_ptr<AVFrame, struct AvDelete> frame);
   bool decode(AVFrame& frame);
+  bool decode_webp(AVFrame& frame);
   bool feed_decoder();
+  void open_container(const FilmReadOptions& options);
+  void open_webp(const FilmReadOptions& options);
   void open_decoder(const FilmReadOptions& options);
   void start_decoder(const AVCodec& codec);
   bool falls_back(const AVFrame* frame);

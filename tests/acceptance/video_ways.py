@@ -261,7 +261,7 @@ def wrong_things(checks, folder, model):
         ([film, "-o", film], 5, "which is the input"),
         ([film, "-o", folder / "a.xyz"], 5, "cannot tell what to write"),
         ([film, "-o", folder / "a.png"], 5, "cannot tell what to write"),
-        ([film, "-o", folder / "a.gif"], 5, "writes no GIF"),
+        ([film, "-o", folder / "a.mkv", "--loop", "2"], 2, "have no --loop"),
         ([film, "-o", folder / "no/where.mkv"], 5, "cannot write into"),
         ([film, "-c", "nonsense"], 2, "no encoder nonsense"),
         ([film, "-e", "nonsense=1"], 2, "no option nonsense"),
