@@ -384,6 +384,7 @@ class VideoRun {
     if (facts_.frames_before > 0) {
       report_.notice(fmt::format("going on behind {} frames", facts_.frames_before));
     }
+    reader.skip_before(options_.part.start_s);
     FilmInput input(reader, input_options(facts_.frames_before));
     SegmentedOutput output(encoding, journal, options_.segment_s, reader.info().start);
     FilmCount count;
@@ -438,6 +439,7 @@ class VideoRun {
       const std::lock_guard lock(muxing);
       muxer.write_other(packet);
     });
+    reader.skip_before(options_.part.start_s);
     FilmInput input(reader, input_options(0));
     int64_t bytes = 0;
     std::atomic<int64_t> told_bytes = 0;
@@ -540,6 +542,7 @@ class VideoRun {
     check_output();
     const LoadedModel model = load_wanted_model(options_);
     LoadedNetwork network(device, model, options_);
+    reader.skip_before(*options_.preview_s);
     FilmInput input(reader, {.part = {.start_s = *options_.preview_s, .end_s = {}},
                              .deinterlace = options_.deinterlace,
                              .rate = {0, 1},

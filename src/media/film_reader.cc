@@ -26,6 +26,11 @@ constexpr int kFramesOnTheirWay = 10;
 // A GPU that has made no frame of so many packets does not take the film.
 constexpr size_t kMostUnproved = 300;
 
+// Before a part of a film so much is looked for a picture to begin with, and so much is kept for
+// what looks at neighbours.
+constexpr double kSeekMarginS = 5;
+constexpr double kDropMarginS = 1;
+
 std::string url_of(const std::string& path) {
   if (path == "-") return "pipe:0";
   return path.find(':') == std::string::npos ? path : "file:" + path;  // no protocol's name
@@ -393,6 +398,47 @@ void FilmReader::learn(const AVFrame& first) {
 const FilmFrame& FilmReader::first() const {
   UPRES_ASSERT(first_.has_value(), "the first frame is asked for before it is read");
   return *first_;
+}
+
+void FilmReader::skip_before(double seconds) {
+  const double unit = info_.time_base.value();
+  const auto time = [&](double at_s) { return info_.start + int64_t(std::llround(at_s / unit)); };
+  const std::string_view container = info_.container;
+  const bool finds_keys = container.starts_with("mov,") || container.starts_with("matroska");
+  const AVIOContext* pb = av_->format->pb;
+  const bool can_seek = pb && (pb->seekable & AVIO_SEEKABLE_NORMAL) != 0;
+  if (!finds_keys || !can_seek || path_ == "-" || seconds <= kSeekMarginS) return;
+  if (seek(time(seconds - kSeekMarginS), time(seconds - kDropMarginS))) return;
+  FilmReader again(path_, options_);
+  av_ = std::move(again.av_);
+  first_ = std::move(again.first_);
+  damage_ = again.damage_;
+  complaints_before_ = again.complaints_before_;
+  last_pts_ = again.last_pts_;
+}
+
+/// Decodes from the last picture on that needs no others before a time, and drops what there is up
+/// to another. False where that does not work out, and the reader is of no further use.
+bool FilmReader::seek(int64_t time, int64_t last_to_drop) {
+  if (av_seek_frame(av_->format.get(), av_->video, time, AVSEEK_FLAG_BACKWARD) < 0) return false;
+  avcodec_flush_buffers(av_->decoder.get());
+  av_->flushed = false;
+  av_->early.clear();
+  first_.reset();
+  has_last_ = false;
+  for (bool dropped = false;; dropped = true) {
+    Av<AVFrame> frame = new_av_frame();
+    if (!decode(*frame) || frame->best_effort_timestamp == AV_NOPTS_VALUE) return false;
+    FilmFrame made = wrap(std::move(frame));
+    if (made.pts <= last_to_drop) continue;
+    if (!dropped) return false;
+    first_ = std::move(made);
+    break;
+  }
+  // What lacked the pictures before it is no damage.
+  damage_ = {};
+  complaints_before_ = av_complaints();
+  return true;
 }
 
 FilmDamage FilmReader::damage() const {

@@ -51,6 +51,10 @@ class FilmReader {
   const FilmInfo& info() const { return info_; }
   /// The film's first frame, which read() gives, too. Only before read().
   const FilmFrame& first() const;
+  /// Goes on shortly before a time, in seconds from the first frame on, without decoding all that
+  /// is before it, where the film's container finds the way there; else nothing changes. Only
+  /// before read(), and after first().
+  void skip_before(double seconds);
   /// The next frame in the order of time; none at the end. Times rise from frame to frame.
   std::optional<FilmFrame> read();
 
@@ -79,6 +83,7 @@ class FilmReader {
   void open_webp(const FilmReadOptions& options);
   void open_decoder(const FilmReadOptions& options);
   void start_decoder(const AVCodec& codec);
+  bool seek(int64_t time, int64_t last_to_drop);
   bool falls_back(const AVFrame* frame);
   void learn(const AVFrame& first);
 

@@ -281,7 +281,8 @@ def damage(checks, folder, model):
     (folder / "bad.webp").write_bytes(data)
     made = folder / "bad_x2.webp"
     done = upres("video", folder / "bad.webp", "-o", made, "-n", model)
-    checks.check(done.returncode == 3 and "is damaged" in done.stderr and Animation(made).delays == [100, 100, 200, 100, 100],
+    checks.check(done.returncode == 3 and "is damaged" in done.stderr
+                 and Animation(made).delays == [100, 100, 200, 100, 100],
                  "a damaged frame is left out of a WebP, and its time passes", last(done))
     whole = bytes((folder / "whole.webp").read_bytes())
     rng = np.random.default_rng(7)

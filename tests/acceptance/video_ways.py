@@ -143,6 +143,33 @@ def parts_and_rates(checks, folder, model):
                  "--preview shows the frame of its time, before and after", f"{off:.2f} levels")
 
 
+def late_parts(checks, folder, model):
+    """Of a long film what is before a part is not decoded, and the part is as if it were."""
+    made = folder / "late_part.mkv"
+    part = ["-n", model, "-c", "ffv1", "--start", "20.1", "--end", "20.9", "--overwrite"]
+    for codec, name in (("libx264", "open.mkv"), ("libx264", "open.mp4"), ("mpeg4", "open4.mp4"),
+                        ("mpeg2video", "open2.mkv")):
+        film, whole = folder / name, folder / "late_whole.mkv"
+        ffmpeg("-f", "lavfi", "-i", MOVING + ":d=24", "-vf", "noise=alls=20:allf=t", "-pix_fmt", "yuv420p",
+               "-c:v", codec, "-g", "40", "-bf", "2",
+               *(["-x264-params", "open-gop=1"] if codec == "libx264" else []), film)
+        upscale_film(film, whole, "-n", model, "-c", "ffv1", "--overwrite")
+        upscale_film(film, made, *part)
+        size = 128 * 96 * 3 // 2
+        times, frames = Film(whole).frames(), decoded(whole, "yuv420p")
+        wanted = [i for i, t in enumerate(times) if Fraction(201, 10) <= t < Fraction(209, 10)]
+        same = decoded(made, "yuv420p") == frames[wanted[0] * size:(wanted[-1] + 1) * size]
+        checks.check(same and len(Film(made).frames()) == len(wanted) == 20,
+                     f"a part late in {name} has its frames", f"{len(wanted)}")
+    film = bytearray((folder / "open.mkv").read_bytes())
+    film[5000:len(film) // 3] = bytes(len(film) // 3 - 5000)
+    (folder / "open.mkv").write_bytes(film)
+    whole = upres("video", folder / "open.mkv", "-f", "null", "-n", model)
+    done = upres("video", folder / "open.mkv", "-f", "null", "-n", model, *part[4:-1])
+    checks.check(done.returncode == 0 and whole.returncode == 3,
+                 "what is damaged long before it is not looked at", done.stderr.strip())
+
+
 def interlaced(checks, folder, model):
     """Held to ffmpeg's own bwdif: bit-equal but for the first frame and the last, and, of more than 8
     bits, the outermost lines (where ffmpeg mirrors one line too early)."""
@@ -315,7 +342,7 @@ def main():
     wanted = sys.argv[1:]
     with workspace() as folder:
         model = folder / "nearest.safetensors"
-        for test in (pipes, sequences, animations, parts_and_rates, interlaced, duplicates, streams,
+        for test in (pipes, sequences, animations, parts_and_rates, late_parts, interlaced, duplicates, streams,
                      encoders, wrong_things):
             if not wanted or test.__name__ in wanted:
                 write_nearest(model, 1 if test == interlaced else 2)
