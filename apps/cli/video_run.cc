@@ -550,9 +550,7 @@ class VideoRun {
     std::optional<FilmFrame> frame = input.next();
     if (!frame) fail(ErrorCode::input, "{} ends before --preview", options_.input);
     frame = in_host_memory(*frame);
-    const FilmPlan plan(frame->view.format);
-    Frame before(picture_of(plan.format));
-    picture_from_film(plan, frame->view, before, 0, plan.format.size.height);
+    const Frame before = picture_from_film(frame->view);
     UpscaleOptions upscale = options_.upscale;
     upscale.type = SampleType::u16;
     const Frame after = network.upscaler.run(

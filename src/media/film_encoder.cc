@@ -518,24 +518,6 @@ void FilmEncoder::describe(AVFrame& frame, const FilmFrame& source) const {
   frame.pts = source.pts;
 }
 
-FilmFrame FilmEncoder::wrap(std::shared_ptr<AVFrame> frame, const FilmFrame& source) const {
-  FilmFrame made;
-  made.view = view_of(*frame, encoding_.format);
-  made.pts = source.pts;
-  made.duration = source.duration;
-  made.interlaced = source.interlaced;
-  made.top_field_first = source.top_field_first;
-  made.av = std::move(frame);
-  return made;
-}
-
-FilmFrame FilmEncoder::frame(const FilmFrame& source) const {
-  Av<AVFrame> frame = new_av_frame();
-  describe(*frame, source);
-  if (av_frame_get_buffer(frame.get(), 0) < 0) throw std::bad_alloc();
-  return wrap(std::move(frame), source);
-}
-
 FilmFrame FilmEncoder::frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) const {
   Av<AVFrame> frame = new_av_frame();
   describe(*frame, source);
@@ -547,7 +529,14 @@ FilmFrame FilmEncoder::frame(const FilmFrame& source, std::shared_ptr<std::byte>
   frame->buf[0] = require(
       av_buffer_create(block, size_t(bytes), give_up, owner.get(), AV_BUFFER_FLAG_READONLY));
   (void)owner.release();
-  return wrap(std::move(frame), source);
+  FilmFrame made;
+  made.view = view_of(*frame, encoding_.format);
+  made.pts = source.pts;
+  made.duration = source.duration;
+  made.interlaced = source.interlaced;
+  made.top_field_first = source.top_field_first;
+  made.av = std::move(frame);
+  return made;
 }
 
 void FilmEncoder::encode(const FilmFrame& frame, const std::function<void(FilmPacket)>& put) {

@@ -82,9 +82,8 @@ class FilmEncoder {
   FilmEncoder(FilmEncoder&&) noexcept;
   ~FilmEncoder();
 
-  /// An uninitialised frame to be encoded, with the times of `source` and what it says of itself.
-  FilmFrame frame(const FilmFrame& source) const;
-  /// The same with samples that are there, laid out as by the encoding; they are not written to.
+  /// A frame to be encoded, with the times of `source` and what it says of itself. Its samples are
+  /// there, laid out as by the encoding, and are not written to.
   FilmFrame frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) const;
   /// Takes the next frame, and hands out what is encoded.
   void encode(const FilmFrame& frame, const std::function<void(FilmPacket)>& put);
@@ -102,7 +101,6 @@ class FilmEncoder {
                 const std::function<void(FilmPacket)>& put);
   void add_last_delay(AVPacket& film) const;
   void describe(AVFrame& frame, const FilmFrame& source) const;
-  FilmFrame wrap(std::shared_ptr<AVFrame> frame, const FilmFrame& source) const;
   FilmEncoding encoding_;
   std::unique_ptr<Lav> av_;
   std::map<int64_t, int64_t> durations_;  ///< by the times of frames that are not out yet

@@ -3,25 +3,25 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
+#include "pixel/film_rows.h"
 
-// The loops are compiled twice, and the processor at hand chooses: what the vectors are wide makes
-// no difference to the results, as nothing is fused or reordered.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define UPRES_VECTORISED __attribute__((target_clones("avx2", "default")))
-#else
-#define UPRES_VECTORISED
-#endif
-
+// Every row is begun by the vectors of film_rows and ended by the loops here, which say what is
+// computed. Nothing is fused in either: this file is compiled with -ffp-contract=off, too.
 namespace upres {
 namespace {
 
 using Kind = FilmFormat::Kind;
-using Line = std::vector<float>;
+using film_rows::Stored;
+using film_rows::Storing;
+using film_rows::Taps;
+using Words = std::vector<uint16_t>;
+
+// Small enough for the processor's cache, beside what becomes of it.
+constexpr size_t kStripBytes = size_t(256) << 10;
 
 /// Index i of a line of n, mirrored at both ends with its end samples repeated.
 int reflected(int i, int n) {
@@ -30,310 +30,156 @@ int reflected(int i, int n) {
   return phase < n ? phase : period - 1 - phase;
 }
 
-UPRES_VECTORISED
-void widen_bytes(const uint8_t* src, float* dst, int count) {
-  for (int x = 0; x < count; ++x) dst[x] = float(src[x]);
+unsigned word_at(const std::byte* data, int word_bytes, bool big_endian = false) {
+  if (word_bytes == 1) return unsigned(data[0]);
+  return unsigned(data[big_endian ? 0 : 1]) << 8 | unsigned(data[big_endian ? 1 : 0]);
 }
 
-UPRES_VECTORISED
-void widen_words(const uint16_t* src, float* dst, int count) {
-  for (int x = 0; x < count; ++x) dst[x] = float(src[x]);
+void put_word(unsigned word, std::byte* data, int word_bytes, bool big_endian = false) {
+  if (word_bytes == 1) {
+    data[0] = std::byte(word);
+  } else {
+    data[big_endian ? 0 : 1] = std::byte(word >> 8);
+    data[big_endian ? 1 : 0] = std::byte(word & 255);
+  }
 }
 
-/// The samples of one row.
-void load(const FilmPlane& plane, int depth, int y, float* dst, int count) {
+/// Whether a plane's samples are as film_rows takes them.
+bool is_plain(const FilmPlane& plane, int depth) {
+  return plane.step_bytes == plane.word_bytes && plane.shift == 0 &&
+         (plane.word_bytes == 1 ? depth == 8 : !plane.big_endian);
+}
+
+/// The samples of a row; in `words` where the plane has them in another way.
+Stored load_row(const FilmPlane& plane, int depth, int y, int count, Words& words) {
   const std::byte* row = plane.data + y * plane.row_bytes;
-  const bool plain = plane.step_bytes == plane.word_bytes && plane.shift == 0;
-  if (plain && plane.word_bytes == 1 && depth == 8) {
-    return widen_bytes(reinterpret_cast<const uint8_t*>(row), dst, count);
-  }
-  if (plain && plane.word_bytes == 2 && !plane.big_endian) {
-    return widen_words(reinterpret_cast<const uint16_t*>(row), dst, count);
-  }
+  if (is_plain(plane, depth)) return {row, plane.word_bytes};
+  words.resize(size_t(count));
   const unsigned mask = (1u << depth) - 1;
-  for (int x = 0; x < count; ++x, row += plane.step_bytes) {
-    unsigned word = unsigned(row[0]);
-    if (plane.word_bytes == 2) {
-      word = plane.big_endian ? word << 8 | unsigned(row[1]) : word | unsigned(row[1]) << 8;
-    }
-    dst[x] = float(word >> plane.shift & mask);
+  for (uint16_t& word : words) {
+    word = uint16_t(word_at(row, plane.word_bytes, plane.big_endian) >> plane.shift & mask);
+    row += plane.step_bytes;
   }
+  return {reinterpret_cast<const std::byte*>(words.data()), 2};
 }
 
-/// Adds the zero, rounds half up, then clamps to 0..most.
-UPRES_VECTORISED
-void round_to_words(const float* src, float zero, uint16_t* dst, int count, float most) {
-  const float half_up = zero + 0.5f;
-  for (int x = 0; x < count; ++x) {
-    dst[x] = uint16_t(int(std::min(std::max(src[x] + half_up, 0.0f), most)));
-  }
+/// Where to put the samples of a row, before store_row().
+Storing row_to_store(const FilmPlane& plane, int depth, int y, int count, Words& words) {
+  if (is_plain(plane, depth)) return {plane.data + y * plane.row_bytes, plane.word_bytes};
+  words.resize(size_t(count));
+  return {reinterpret_cast<std::byte*>(words.data()), 2};
 }
 
-UPRES_VECTORISED
-void round_to_bytes(const float* src, float zero, uint8_t* dst, int count, float most) {
-  const float half_up = zero + 0.5f;
-  for (int x = 0; x < count; ++x) {
-    dst[x] = uint8_t(int(std::min(std::max(src[x] + half_up, 0.0f), most)));
-  }
-}
-
-/// Adds the zero, rounds and stores the samples of one row.
-void store(const float* src, float zero, const FilmPlane& plane, int depth, int y, int count) {
+void store_row(const FilmPlane& plane, int depth, int y, const Words& words) {
+  if (is_plain(plane, depth)) return;
   std::byte* row = plane.data + y * plane.row_bytes;
-  const auto most = float((1u << depth) - 1);
-  const bool plain = plane.step_bytes == plane.word_bytes && plane.shift == 0;
-  if (plain && plane.word_bytes == 1) {
-    return round_to_bytes(src, zero, reinterpret_cast<uint8_t*>(row), count, most);
-  }
-  if (plain && !plane.big_endian) {
-    return round_to_words(src, zero, reinterpret_cast<uint16_t*>(row), count, most);
-  }
-  for (int x = 0; x < count; ++x, row += plane.step_bytes) {
-    const float value = std::min(std::max(src[x] + (zero + 0.5f), 0.0f), most);
-    const unsigned word = unsigned(value) << plane.shift;
-    if (plane.word_bytes == 1) {
-      row[0] = std::byte(word);
-    } else {
-      row[plane.big_endian ? 0 : 1] = std::byte(word >> 8);
-      row[plane.big_endian ? 1 : 0] = std::byte(word & 255);
-    }
+  for (const uint16_t word : words) {
+    put_word(unsigned(word) << plane.shift, row, plane.word_bytes, plane.big_endian);
+    row += plane.step_bytes;
   }
 }
 
-UPRES_VECTORISED
-void scale_line(float* line, int count, float zero, float scale) {
-  for (int x = 0; x < count; ++x) line[x] = (line[x] - zero) * scale;
+float sample_at(Stored samples, int x) {
+  return float(word_at(samples.data + ptrdiff_t(x) * samples.word_bytes, samples.word_bytes));
 }
 
-UPRES_VECTORISED
-void multiply(float* line, int count, float factor) {
-  for (int x = 0; x < count; ++x) line[x] *= factor;
+/// Clamped and rounded down: what rounds half up where a half was added.
+unsigned to_word(float value, float most) {
+  return unsigned(std::min(std::max(value, 0.0f), most));
 }
 
-UPRES_VECTORISED
-void add_scaled(const float* src, float weight, float* sum, int count) {
-  for (int x = 0; x < count; ++x) sum[x] += weight * src[x];
+void put_sample(float value, float most, Storing samples, int x) {
+  put_word(to_word(value, most), samples.data + ptrdiff_t(x) * samples.word_bytes,
+           samples.word_bytes);
 }
 
-/// Two luma samples for each chroma sample: the usual case of enlarge().
-UPRES_VECTORISED
-void enlarge_by_two(const float* src, const float* taps, float* dst, int count) {
-  for (int i = 0; i < count; ++i) {
-    dst[2 * i] = taps[0] * src[i - 1] + taps[1] * src[i] + taps[2] * src[i + 1];
-    dst[2 * i + 1] = taps[3] * src[i - 1] + taps[4] * src[i] + taps[5] * src[i + 1];
+/// The weighted sum of two rows, less the zero, scaled.
+void load_line(const Stored rows[2], const float weights[2], float zero, float scale, float* dst,
+               int count) {
+  for (int x = film_rows::load(rows, weights, zero, scale, dst, count); x < count; ++x) {
+    const float sum = weights[0] * sample_at(rows[0], x) + weights[1] * sample_at(rows[1], x);
+    dst[x] = (sum - zero) * scale;
   }
 }
 
-/// A row of chroma at the size of luma: `dst` has room for whole chroma samples.
-void enlarge(Line& src, int count, const ChromaTaps& taps, float* dst) {
-  // One sample is put before the line and one behind it.
-  src[0] = src[1];
-  src[size_t(count) + 1] = src[size_t(count)];
-  const float* samples = src.data() + 1;
-  if (taps.phases == 1) return void(std::copy_n(samples, count, dst));
-  if (taps.phases == 2) return enlarge_by_two(samples, taps.up.data(), dst, count);
-  for (int i = 0; i < count; ++i) {
-    for (int p = 0; p < taps.phases; ++p) {
-      const float* weights = taps.up.data() + 3 * p;
-      dst[taps.phases * i + p] =
-          weights[0] * samples[i - 1] + weights[1] * samples[i] + weights[2] * samples[i + 1];
-    }
+float mixed(const Taps& taps, int x) {
+  float sum = taps.weights[0] * taps.lines[0][x];
+  for (int k = 1; k < taps.count; ++k) sum += taps.weights[k] * taps.lines[k][x];
+  return sum;
+}
+
+void mix_lines(const Taps& taps, float* dst, int count) {
+  for (int x = film_rows::mix(taps, dst, count); x < count; ++x) dst[x] = mixed(taps, x);
+}
+
+/// The weighted sum, its zero added, rounded.
+void store_line(const Taps& taps, float zero, float most, Storing dst, int count) {
+  for (int x = film_rows::store(taps, zero, most, dst, count); x < count; ++x) {
+    put_sample(mixed(taps, x) + (zero + 0.5f), most, dst, x);
   }
 }
 
-UPRES_VECTORISED
-void pack_rgb(const float* y, const float* u, const float* v, uint16_t* dst, int count,
-              const FilmPlan& plan) {
-  const float red_v = plan.red_v;
-  const float green_u = plan.green_u;
-  const float green_v = plan.green_v;
-  const float blue_u = plan.blue_u;
-  for (int x = 0; x < count; ++x) {
-    const float red = y[x] + red_v * v[x];
-    const float green = y[x] + green_u * u[x] + green_v * v[x];
-    const float blue = y[x] + blue_u * u[x];
-    dst[3 * x] = uint16_t(int(std::min(std::max(red + 0.5f, 0.0f), kFilmOne)));
-    dst[3 * x + 1] = uint16_t(int(std::min(std::max(green + 0.5f, 0.0f), kFilmOne)));
-    dst[3 * x + 2] = uint16_t(int(std::min(std::max(blue + 0.5f, 0.0f), kFilmOne)));
+void make_rgb(const FilmPlan& plan, Stored luma, const float* u, const float* v, uint16_t* rgb,
+              int width) {
+  const int phases = plan.across.phases;
+  const auto enlarged = [&](const float* line, int x) {
+    const float* up = plan.across.up.data() + 3 * (x % phases);
+    const float* at = line + x / phases;
+    return up[0] * at[-1] + up[1] * at[0] + up[2] * at[1];
+  };
+  for (int x = film_rows::rgb_from_yuv(plan, luma, u, v, rgb, width); x < width; ++x) {
+    const float y = (sample_at(luma, x) - plan.luma_zero) * plan.luma_scale;
+    const float cu = enlarged(u, x);
+    const float cv = enlarged(v, x);
+    rgb[3 * x] = uint16_t(to_word(y + plan.red_v * cv + 0.5f, kFilmOne));
+    rgb[3 * x + 1] = uint16_t(to_word(y + plan.green_u * cu + plan.green_v * cv + 0.5f, kFilmOne));
+    rgb[3 * x + 2] = uint16_t(to_word(y + plan.blue_u * cu + 0.5f, kFilmOne));
   }
 }
 
-/// One channel of a row of a packed picture.
-void pack_channel(const float* src, uint16_t* dst, int channels, int count) {
-  for (int x = 0; x < count; ++x) {
-    dst[x * channels] = uint16_t(int(std::min(std::max(src[x] + 0.5f, 0.0f), kFilmOne)));
+void make_yuv(const FilmPlan& plan, const uint16_t* rgb, Storing luma, float most, float* const u[],
+              float* const v[], int width) {
+  const int phases = plan.across.phases;
+  for (int x = film_rows::yuv_from_rgb(plan, rgb, luma, u, v, width); x < width; ++x) {
+    const auto times = [&](const float row[3]) {
+      return row[0] * float(rgb[3 * x]) + row[1] * float(rgb[3 * x + 1]) +
+             row[2] * float(rgb[3 * x + 2]);
+    };
+    put_sample(times(plan.to_y) + (plan.luma_zero + 0.5f), most, luma, x);
+    u[x % phases][x / phases] = times(plan.to_u);
+    v[x % phases][x / phases] = times(plan.to_v);
   }
 }
 
-void unpack_channel(const uint16_t* src, int channels, float* dst, int count) {
-  for (int x = 0; x < count; ++x) dst[x] = float(src[x * channels]);
-}
-
-/// Y, U and V of a row of packed RGB, before their zeros are added.
-UPRES_VECTORISED
-void to_yuv_packed(const uint16_t* rgb, float* y, float* u, float* v, int count,
-                   const FilmPlan& plan) {
-  const float y_red = plan.to_y[0], y_green = plan.to_y[1], y_blue = plan.to_y[2];
-  const float u_red = plan.to_u[0], u_green = plan.to_u[1], u_blue = plan.to_u[2];
-  const float v_red = plan.to_v[0], v_green = plan.to_v[1], v_blue = plan.to_v[2];
-  for (int x = 0; x < count; ++x) {
-    const auto red = float(rgb[3 * x]);
-    const auto green = float(rgb[3 * x + 1]);
-    const auto blue = float(rgb[3 * x + 2]);
-    y[x] = y_red * red + y_green * green + y_blue * blue;
-    u[x] = u_red * red + u_green * green + u_blue * blue;
-    v[x] = v_red * red + v_green * green + v_blue * blue;
-  }
-}
-
-/// Two luma samples for each chroma sample: the usual cases of reduce().
-UPRES_VECTORISED
-void reduce_by_three_taps(const float* src, const float* taps, float* dst, int count) {
-  const float before = taps[0], here = taps[1], behind = taps[2];
-  for (int i = 0; i < count; ++i) {
-    dst[i] = before * src[2 * i] + here * src[2 * i + 1] + behind * src[2 * i + 2];
-  }
-}
-
-UPRES_VECTORISED
-void reduce_by_four_taps(const float* src, const float* taps, float* dst, int count) {
-  const float a = taps[0], b = taps[1], c = taps[2], d = taps[3];
-  for (int i = 0; i < count; ++i) {
-    dst[i] = a * src[2 * i] + b * src[2 * i + 1] + c * src[2 * i + 2] + d * src[2 * i + 3];
-  }
-}
-
-UPRES_VECTORISED
-void add_four(const float* const* src, const float* weights, float* dst, int count) {
-  const float *p = src[0], *q = src[1], *r = src[2], *s = src[3];
-  const float a = weights[0], b = weights[1], c = weights[2], d = weights[3];
-  for (int x = 0; x < count; ++x) dst[x] = a * p[x] + b * q[x] + c * r[x] + d * s[x];
-}
-
-/// A row of chroma from one at the size of luma, which starts at src + kMargin and has as much room
-/// behind it.
-constexpr int kMargin = 8;  // more than the taps of four luma samples for one of chroma reach
-
-void reduce(float* src, int luma_count, const ChromaTaps& taps, float* dst, int count) {
-  float* line = src + kMargin;
-  for (int k = 1; k < kMargin; ++k) {
-    line[-k] = line[reflected(-k, luma_count)];
-    line[luma_count - 1 + k] = line[reflected(luma_count - 1 + k, luma_count)];
-  }
-  const float* first = line + taps.down_first;
-  const int tap_count = int(taps.down.size());
-  if (taps.phases == 2 && tap_count == 3) {
-    return reduce_by_three_taps(first, taps.down.data(), dst, count);
-  }
-  if (taps.phases == 2 && tap_count == 4) {
-    return reduce_by_four_taps(first, taps.down.data(), dst, count);
-  }
-  for (int i = 0; i < count; ++i) {
-    float sum = 0;
-    for (int k = 0; k < tap_count; ++k) sum += taps.down[size_t(k)] * first[taps.phases * i + k];
-    dst[i] = sum;
-  }
-}
-
-uint16_t* words(Frame& frame, int y) {
+uint16_t* words_of(Frame& frame, int y) {
   return reinterpret_cast<uint16_t*>(frame.row(y));
 }
 
-const uint16_t* words(const Frame& frame, int y) {
+const uint16_t* words_of(const Frame& frame, int y) {
   return reinterpret_cast<const uint16_t*>(frame.row(y));
 }
 
-/// Reads rows of chroma at the size of luma.
-class ChromaRows {
- public:
-  ChromaRows(const FilmPlan& plan, const FilmView& src)
-      : plan_(plan),
-        src_(src),
-        size_(plan.format.size_of(1)),
-        row_(size_t(size_.width)),
-        sum_(size_t(size_.width) + 2) {
-    const int whole_width = size_.width * plan.across.phases;
-    for (Line& line : lines_) line.resize(size_t(whole_width));
-  }
+// Of luma samples for one of chroma along an axis.
+constexpr int kMostPhases = 4;
+constexpr int kMostTaps = 2 * kMostPhases;
 
-  /// Chroma of component 1 or 2 for luma row y, scaled. Valid until the next call for it.
-  const float* at(int component, int y) {
-    const ChromaTaps& taps = plan_.down;
-    std::fill(sum_.begin(), sum_.end(), 0.0f);
-    for (int k = 0; k < 3; ++k) {
-      const float weight = taps.up[size_t(3 * (y % taps.phases) + k)];
-      if (weight == 0) continue;
-      const int row = reflected(y / taps.phases - 1 + k, size_.height);
-      load(src_.planes[size_t(component)], plan_.format.depth, row, row_.data(), size_.width);
-      add_scaled(row_.data(), weight, sum_.data() + 1, size_.width);
-    }
-    scale_line(sum_.data() + 1, size_.width, plan_.chroma_zero, plan_.chroma_scale);
-    Line& line = lines_[component - 1];
-    enlarge(sum_, size_.width, plan_.across, line.data());
-    return line.data();
+/// Lines of floats, each on cache lines of its own, with room before and behind.
+class Lines {
+ public:
+  /// More than the taps of four luma samples for one of chroma reach.
+  static constexpr int kMargin = 16;
+
+  Lines() = default;
+  Lines(int count, int width)
+      : stride_(size_t(width + 2 * kMargin + 15) / 16 * 16),
+        memory_(size_t(count) * stride_ * sizeof(float)) {}
+  float* operator[](int i) {
+    return reinterpret_cast<float*>(memory_.data()) + size_t(i) * stride_ + kMargin;
   }
 
  private:
-  const FilmPlan& plan_;
-  const FilmView& src_;
-  Size size_;
-  Line row_;
-  Line sum_;
-  Line lines_[2];
-};
-
-/// Makes rows of chroma from rows at the size of luma that come in their order.
-class ChromaSums {
- public:
-  /// Those chroma rows are made that begin in luma rows first_row..last_row-1.
-  ChromaSums(const FilmPlan& plan, const FilmView& dst, int first_row, int last_row)
-      : plan_(plan),
-        dst_(dst),
-        size_(plan.format.size_of(1)),
-        first_row_(first_row),
-        last_row_(last_row) {
-    for (auto& component : rows_) {
-      component.resize(plan.down.down.size());
-      for (Line& row : component) row.resize(size_t(size_.width));
-    }
-    sum_.resize(size_t(size_.width));
-  }
-
-  /// Takes the differences of the next row (component 1 or 2), with kMargin before and behind them.
-  void put(int component, float* differences, int row) {
-    auto& rows = rows_[component - 1];
-    std::rotate(rows.begin(), rows.begin() + 1, rows.end());
-    reduce(differences, plan_.format.size.width, plan_.across, rows.back().data(), size_.width);
-    const ChromaTaps& taps = plan_.down;
-    const int begins = row - int(taps.down.size()) + 1 - taps.down_first;
-    if (begins >= first_row_ && begins < last_row_ && begins % taps.phases == 0) {
-      finish(component, begins / taps.phases);
-    }
-  }
-
- private:
-  void finish(int component, int chroma_row) {
-    const auto& rows = rows_[component - 1];
-    if (rows.size() == 4) {
-      const float* const four[] = {rows[0].data(), rows[1].data(), rows[2].data(), rows[3].data()};
-      add_four(four, plan_.down.down.data(), sum_.data(), size_.width);
-    } else {
-      std::fill(sum_.begin(), sum_.end(), 0.0f);
-      for (size_t k = 0; k < rows.size(); ++k) {
-        add_scaled(rows[k].data(), plan_.down.down[k], sum_.data(), size_.width);
-      }
-    }
-    store(sum_.data(), plan_.chroma_zero, dst_.planes[size_t(component)], plan_.format.depth,
-          chroma_row, size_.width);
-  }
-
-  const FilmPlan& plan_;
-  const FilmView& dst_;
-  Size size_;
-  int first_row_;
-  int last_row_;
-  std::vector<Line> rows_[2];  ///< the last ones, as many as there are taps
-  Line sum_;
+  size_t stride_ = 0;
+  Buffer memory_;
 };
 
 }  // namespace
@@ -342,99 +188,259 @@ FrameInfo picture_of(const FilmFormat& format) {
   return {format.size, SampleType::u16, format.channels()};
 }
 
-void picture_from_film(const FilmPlan& plan, const FilmView& src, Frame& dst, int first_row,
-                       int last_row) {
-  const FilmFormat& format = plan.format;
-  UPRES_ASSERT(dst.info() == picture_of(format), "the picture is made for the film");
-  const int width = format.size.width;
-  const int channels = format.channels();
-  Line line(size_t(width) + 1);
-  const auto load_scaled = [&](int component, int y, float zero, float scale) {
-    load(src.planes[size_t(component)], format.depth, y, line.data(), width);
-    scale_line(line.data(), width, zero, scale);
-  };
-  const auto load_alpha = [&](int y) {
-    load_scaled(channels - 1, y, 0, plan.alpha_scale);
-    pack_channel(line.data(), words(dst, y) + channels - 1, channels, width);
-  };
-  ChromaRows chroma(plan, src);
-  std::vector<uint16_t> rgb(format.kind == Kind::yuv && format.alpha ? 3 * size_t(width) : 0);
-  for (int y = first_row; y < last_row; ++y) {
-    if (format.alpha) load_alpha(y);
+/// Makes rows of a picture.
+class PictureFromFilm::Rows {
+ public:
+  explicit Rows(const FilmView& src)
+      : plan_(src.format),
+        src_(src),
+        width_(src.format.size.width),
+        channels_(src.format.channels()),
+        chroma_(2, src.format.size_of(1).width),
+        line_(1, width_) {}
+
+  void make(int y, uint16_t* dst) {
+    const FilmFormat& format = plan_.format;
+    if (format.alpha) make_channel(channels_ - 1, y, 0, plan_.alpha_scale, dst);
     if (format.kind != Kind::yuv) {
-      const int colours = channels - (format.alpha ? 1 : 0);
+      const int colours = channels_ - (format.alpha ? 1 : 0);
       for (int c = 0; c < colours; ++c) {
-        load_scaled(c, y, plan.luma_zero, plan.luma_scale);
-        pack_channel(line.data(), words(dst, y) + c, channels, width);
+        make_channel(c, y, plan_.luma_zero, plan_.luma_scale, dst);
       }
-      continue;
+      return;
     }
-    load_scaled(0, y, plan.luma_zero, plan.luma_scale);
-    const float* u = chroma.at(1, y);
-    const float* v = chroma.at(2, y);
-    uint16_t* packed = format.alpha ? rgb.data() : words(dst, y);
-    pack_rgb(line.data(), u, v, packed, width, plan);
-    for (int x = 0; format.alpha && x < width; ++x) {
-      std::copy_n(packed + 3 * x, 3, words(dst, y) + 4 * x);
+    const float* u = chroma_of(1, y);
+    const float* v = chroma_of(2, y);
+    const Stored luma = load_row(src_.planes[0], format.depth, y, width_, words_[0]);
+    if (!format.alpha) return make_rgb(plan_, luma, u, v, dst, width_);
+    rgb_.resize(3 * size_t(width_));
+    make_rgb(plan_, luma, u, v, rgb_.data(), width_);
+    for (int x = 0; x < width_; ++x) std::copy_n(rgb_.data() + 3 * x, 3, dst + 4 * x);
+  }
+
+ private:
+  void make_channel(int channel, int y, float zero, float scale, uint16_t* dst) {
+    const FilmPlane& plane = src_.planes[size_t(channel)];
+    const Stored samples = load_row(plane, plan_.format.depth, y, width_, words_[0]);
+    const Stored twice[] = {samples, samples};
+    constexpr float kOnce[] = {1, 0};
+    const float* line = line_[0];
+    load_line(twice, kOnce, zero, scale, line_[0], width_);
+    for (int x = 0; x < width_; ++x) {
+      dst[x * channels_ + channel] = uint16_t(to_word(line[x] + 0.5f, kFilmOne));
     }
+  }
+
+  /// Chroma of component 1 or 2 for luma row y, scaled, at its own width, with a sample before it
+  /// and one behind.
+  const float* chroma_of(int component, int y) {
+    const Size size = plan_.format.size_of(component);
+    const ChromaTaps& taps = plan_.down;
+    // A row lies between two at most.
+    Stored rows[2] = {};
+    float weights[2] = {};
+    int found = 0;
+    for (int k = 0; k < 3; ++k) {
+      const float weight = taps.up[size_t(3 * (y % taps.phases) + k)];
+      if (weight == 0) continue;
+      const int row = reflected(y / taps.phases - 1 + k, size.height);
+      rows[found] = load_row(src_.planes[size_t(component)], plan_.format.depth, row, size.width,
+                             words_[found]);
+      weights[found++] = weight;
+    }
+    if (found == 1) rows[1] = rows[0];
+    float* line = chroma_[component - 1];
+    load_line(rows, weights, plan_.chroma_zero, plan_.chroma_scale, line, size.width);
+    line[-1] = line[0];
+    line[size.width] = line[size.width - 1];
+    return line;
+  }
+
+  FilmPlan plan_;
+  FilmView src_;
+  int width_;
+  int channels_;
+  Lines chroma_;  ///< U and V
+  Lines line_;
+  Words words_[2];
+  Words rgb_;
+};
+
+PictureFromFilm::PictureFromFilm(const FilmView& src)
+    : info_(picture_of(src.format)),
+      rows_at_once_(int(std::bit_floor(std::max<size_t>(kStripBytes / info_.row_bytes(), 1)))),
+      rows_(std::make_unique<Rows>(src)) {}
+
+PictureFromFilm::~PictureFromFilm() = default;
+
+Frame PictureFromFilm::read() {
+  const int count = std::min(rows_at_once_, info_.size.height - next_);
+  Frame strip({info_.size.width, count}, info_.type, info_.channels);
+  for (int y = 0; y < count; ++y) rows_->make(next_++, words_of(strip, y));
+  return strip;
+}
+
+Frame picture_from_film(const FilmView& src) {
+  Frame picture(picture_of(src.format));
+  PictureFromFilm source(src);
+  FrameSink sink(picture);
+  pass_rows(source, sink);
+  return picture;
+}
+
+/// What a row needs on its way, and what is kept of rows before it.
+struct FilmFromPicture::Rows {
+  explicit Rows(const FilmPlan& plan)
+      : line(1, plan.format.size.width),
+        most(float((1u << plan.format.depth) - 1)),
+        chroma_rows(2 * int(plan.down.down.size())) {
+    if (plan.format.kind == Kind::rgb) return;
+    const int width = plan.format.size_of(1).width;
+    for (Lines& lines : differences) lines = Lines(plan.across.phases, width);
+    if (plan.format.kind == Kind::gray) return;
+    for (Lines& lines : chroma) lines = Lines(chroma_rows, width);
+  }
+  Lines line;
+  float most;
+  Lines differences[2];  ///< U and V of a row, a line for each phase across
+  /// U and V at their own width of the last rows, row y at y % chroma_rows: twice as many as there
+  /// are taps, which reach over the last row and back.
+  int chroma_rows;
+  Lines chroma[2];
+  Words words;
+  Words rgb;
+};
+
+FilmFromPicture::FilmFromPicture(const FilmView& dst)
+    : plan_(dst.format), dst_(dst), rows_(std::make_unique<Rows>(plan_)) {}
+
+FilmFromPicture::~FilmFromPicture() = default;
+
+void FilmFromPicture::put(const Frame& rows) {
+  UPRES_ASSERT(rows.type() == SampleType::u16 && rows.size().width == plan_.format.size.width &&
+                   next_ + rows.size().height <= plan_.format.size.height &&
+                   (!plan_.format.alpha || rows.has_alpha()),
+               "the film is made for the picture");
+  for (int y = 0; y < rows.size().height; ++y, ++next_) {
+    take_row(next_, words_of(rows, y), rows.channels());
   }
 }
 
-void film_from_picture(const FilmPlan& plan, const Frame& src, const FilmView& dst, int first_row,
-                       int last_row) {
-  const FilmFormat& format = plan.format;
-  const int width = format.size.width;
-  const int height = format.size.height;
-  const int channels = src.channels();
+void FilmFromPicture::take_row(int y, const uint16_t* src, int channels) {
+  const FilmFormat& format = plan_.format;
   const bool is_gray = channels <= 2;
-  UPRES_ASSERT(src.size() == format.size && src.type() == SampleType::u16 &&
-                   (!format.alpha || src.has_alpha()),
-               "the film is made for the picture");
-  UPRES_ASSERT(first_row % plan.down.phases == 0, "rows begin with a row of chroma");
-  Line luma(size_t(width) + 2 * kMargin);
-  Line u(luma.size());
-  Line v(luma.size());
-  std::vector<uint16_t> rgb(channels == 3 ? 0 : 3 * size_t(width));
-  /// A row as packed RGB, whatever the picture has.
-  const auto packed = [&](int y) -> const uint16_t* {
-    const uint16_t* row = words(src, y);
-    if (channels == 3) return row;
-    for (int x = 0; x < width; ++x) {
-      for (int c = 0; c < 3; ++c) rgb[size_t(3 * x + c)] = row[x * channels + (is_gray ? 0 : c)];
-    }
-    return rgb.data();
+  const auto store_channel = [&](int channel, int component, float zero, float scale) {
+    float* line = rows_->line[0];
+    for (int x = 0; x < format.size.width; ++x) line[x] = float(src[x * channels + channel]);
+    const float weight = 1 / scale;
+    store_component(component, y, {&line, &weight, 1}, zero);
   };
-  const auto store_channel = [&](int channel, int component, int y, float zero, float scale) {
-    unpack_channel(words(src, y) + channel, channels, luma.data(), width);
-    multiply(luma.data(), width, 1 / scale);
-    store(luma.data(), zero, dst.planes[size_t(component)], format.depth, y, width);
-  };
-  ChromaSums chroma(plan, dst, first_row, last_row);
-  // Rows around those that are asked for count in chroma.
-  const bool has_chroma = format.kind == Kind::yuv;
-  const int reach = has_chroma ? int(plan.down.down.size()) : 0;
-  const int before = first_row + (has_chroma ? plan.down.down_first : 0);
-  const int last_chroma = (last_row - 1) / plan.down.phases * plan.down.phases;
-  const int behind =
-      has_chroma ? std::max(last_row, last_chroma + plan.down.down_first + reach) : last_row;
-  for (int at = std::min(first_row, before); at < behind; ++at) {
-    const int y = reflected(at, height);
-    const bool asked = at >= first_row && at < last_row;
-    if (asked && format.alpha) {
-      store_channel(channels - 1, format.components() - 1, y, 0, plan.alpha_scale);
-    }
-    if (format.kind == Kind::rgb || (format.kind == Kind::gray && is_gray)) {
-      for (int c = 0; c < (format.kind == Kind::rgb ? 3 : 1); ++c) {
-        store_channel(is_gray ? 0 : c, c, y, plan.luma_zero, plan.luma_scale);
-      }
-      continue;
-    }
-    to_yuv_packed(packed(y), luma.data(), u.data() + kMargin, v.data() + kMargin, width, plan);
-    if (asked) store(luma.data(), plan.luma_zero, dst.planes[0], format.depth, y, width);
-    if (!has_chroma) continue;
-    chroma.put(1, u.data(), at);
-    chroma.put(2, v.data(), at);
+  if (format.alpha) {
+    store_channel(channels - 1, format.components() - 1, 0, plan_.alpha_scale);
   }
+  if (format.kind == Kind::rgb || (format.kind == Kind::gray && is_gray)) {
+    for (int c = 0; c < (format.kind == Kind::rgb ? 3 : 1); ++c) {
+      store_channel(is_gray ? 0 : c, c, plan_.luma_zero, plan_.luma_scale);
+    }
+    return;
+  }
+  take_colours(y, channels == 3 ? src : packed(src, channels));
+}
+
+/// A row as packed RGB, whatever the picture has.
+const uint16_t* FilmFromPicture::packed(const uint16_t* src, int channels) {
+  const int width = plan_.format.size.width;
+  rows_->rgb.resize(3 * size_t(width));
+  for (int x = 0; x < width; ++x) {
+    for (int c = 0; c < 3; ++c) {
+      rows_->rgb[size_t(3 * x + c)] = src[x * channels + (channels <= 2 ? 0 : c)];
+    }
+  }
+  return rows_->rgb.data();
+}
+
+void FilmFromPicture::take_colours(int y, const uint16_t* rgb) {
+  const FilmFormat& format = plan_.format;
+  float* differences[2][kMostPhases];
+  for (size_t c = 0; c < 2; ++c) {
+    for (int p = 0; p < plan_.across.phases; ++p) differences[c][p] = rows_->differences[c][p];
+  }
+  const Storing luma =
+      row_to_store(dst_.planes[0], format.depth, y, format.size.width, rows_->words);
+  make_yuv(plan_, rgb, luma, rows_->most, differences[0], differences[1], format.size.width);
+  store_row(dst_.planes[0], format.depth, y, rows_->words);
+  if (format.kind != Kind::yuv) return;
+  for (const int component : {1, 2}) reduce(component, y);
+  const ChromaTaps& down = plan_.down;
+  const int reach = down.down_first + int(down.down.size()) - 1;
+  const auto last_read = [&](int chroma_row) {
+    return std::min(down.phases * chroma_row + reach, format.size.height - 1);
+  };
+  for (; next_chroma_ < format.size_of(1).height && last_read(next_chroma_) <= y; ++next_chroma_) {
+    for (const int component : {1, 2}) finish(component, next_chroma_);
+  }
+}
+
+/// Differences of a row at the width of luma become chroma at its own.
+void FilmFromPicture::reduce(int component, int y) {
+  const ChromaTaps& taps = plan_.across;
+  const int width = plan_.format.size.width;
+  const int count = int(taps.down.size());
+  Lines& lines = rows_->differences[component - 1];
+  const int log2 = plan_.format.chroma_log2_x;
+  const auto at = [&](int x) { return lines[x & (taps.phases - 1)] + (x >> log2); };
+  for (int k = 1; k < count; ++k) {
+    *at(-k) = *at(reflected(-k, width));
+    *at(width - 1 + k) = *at(reflected(width - 1 + k, width));
+  }
+  const float* read[kMostTaps];
+  for (int k = 0; k < count; ++k) read[k] = at(taps.down_first + k);
+  mix_lines({read, taps.down.data(), count}, rows_->chroma[component - 1][y % rows_->chroma_rows],
+            plan_.format.size_of(component).width);
+}
+
+/// A row of chroma, whose rows at the height of luma are all there.
+void FilmFromPicture::finish(int component, int chroma_row) {
+  const ChromaTaps& taps = plan_.down;
+  const int count = int(taps.down.size());
+  const float* read[kMostTaps];
+  for (int k = 0; k < count; ++k) {
+    const int y =
+        reflected(taps.phases * chroma_row + taps.down_first + k, plan_.format.size.height);
+    read[k] = rows_->chroma[component - 1][y % rows_->chroma_rows];
+  }
+  store_component(component, chroma_row, {read, taps.down.data(), count}, plan_.chroma_zero);
+}
+
+/// Weighted sums of lines as a row of samples.
+void FilmFromPicture::store_component(int component, int y, const Taps& taps, float zero) {
+  const FilmPlane& plane = dst_.planes[size_t(component)];
+  const int depth = plan_.format.depth;
+  const int count = plan_.format.size_of(component).width;
+  store_line(taps, zero, rows_->most, row_to_store(plane, depth, y, count, rows_->words), count);
+  store_row(plane, depth, y, rows_->words);
+}
+
+void film_from_picture(const Frame& src, const FilmView& dst) {
+  FilmFromPicture(dst).put(src);
+}
+
+bool has_constant_alpha(const FilmView& film) {
+  UPRES_ASSERT(film.format.alpha, "the film has alpha");
+  const FilmPlane& plane = film.planes[size_t(film.format.components() - 1)];
+  const Size size = film.format.size;
+  Words words[2];
+  const auto row = [&](int y) {
+    return load_row(plane, film.format.depth, y, size.width, words[y > 0 ? 1 : 0]);
+  };
+  const Stored first = row(0);
+  const auto word = size_t(first.word_bytes);
+  // Each sample of the first row is like the one behind it, and each row like the first.
+  if (std::memcmp(first.data, first.data + word, word * size_t(size.width - 1)) != 0) return false;
+  for (int y = 1; y < size.height; ++y) {
+    if (std::memcmp(first.data, row(y).data, word * size_t(size.width)) != 0) return false;
+  }
+  return true;
 }
 
 bool same_samples(const FilmView& a, const FilmView& b) {

@@ -30,10 +30,6 @@ FilmEncoder& SegmentedOutput::encoder_for(const FilmFrame& source) {
   return *encoder_;
 }
 
-FilmFrame SegmentedOutput::frame(const FilmFrame& source) {
-  return encoder_for(source).frame(source);
-}
-
 FilmFrame SegmentedOutput::frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) {
   return encoder_for(source).frame(source, std::move(samples));
 }

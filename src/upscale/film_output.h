@@ -25,9 +25,7 @@ class SegmentedOutput : public FilmSink {
   /// `length_s` > 0; `start`: time of the film's first frame. The journal outlives it.
   SegmentedOutput(FilmEncoding encoding, Journal& journal, double length_s, int64_t start);
 
-  const FilmFormat& format() const override { return encoding_.format; }
   FilmLayout layout() const override { return encoding_.layout(); }
-  FilmFrame frame(const FilmFrame& source) override;
   FilmFrame frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) override;
   void put(const FilmFrame& made) override;
   /// Ends the last segment.
@@ -76,9 +74,7 @@ class DirectOutput : public FilmSink {
   DirectOutput(FilmEncoding encoding, FilmEncoder& encoder,
                std::function<void(const FilmPacket&)> put)
       : encoding_(std::move(encoding)), encoder_(encoder), put_(std::move(put)) {}
-  const FilmFormat& format() const override { return encoding_.format; }
   FilmLayout layout() const override { return encoding_.layout(); }
-  FilmFrame frame(const FilmFrame& source) override { return encoder_.frame(source); }
   FilmFrame frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) override {
     return encoder_.frame(source, std::move(samples));
   }

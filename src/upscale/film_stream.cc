@@ -23,6 +23,8 @@ using Clock = std::chrono::steady_clock;
 // What results that wait may take; two may always be on their way.
 constexpr size_t kWaitingBytes = size_t(256) << 20;
 constexpr size_t kMostWaiting = 8;
+// As StagePlan counts them: a strip is made, one waits and one is taken.
+constexpr size_t kWaitingStrips = 1;
 
 /// Adds the time until it goes to a sum.
 class Busy {
@@ -37,20 +39,18 @@ class Busy {
   Clock::time_point start_ = Clock::now();
 };
 
-/// What becomes of a frame: a picture, or samples as the sink lays them out.
-struct Result {
-  std::shared_ptr<const Frame> picture;
-  std::shared_ptr<std::byte> samples;
-};
+/// A frame of the sink's, as samples in its layout.
+using Samples = std::shared_ptr<std::byte>;
 
 /// A frame on its way.
 struct Item {
   FilmFrame frame;
-  bool as_samples = false;             ///< a FilmSession runs it
-  Frame picture;                       ///< of a frame that none runs
-  std::shared_ptr<std::byte> samples;  ///< of the result, while a session makes it
-  std::promise<Result> made;
-  std::shared_future<Result> result;  ///< the frame's, or of the one it is like
+  bool in_session = false;             ///< a FilmSession runs it
+  std::unique_ptr<RowSource> picture;  ///< of a frame that none runs
+  bool constant_alpha = false;
+  Samples samples;  ///< of the result, while it is made
+  std::promise<Samples> made;
+  std::shared_future<Samples> result;  ///< the frame's, or of the one it is like
   bool duplicate = false;
 };
 
@@ -66,25 +66,63 @@ class PictureSource : public RowSource {
   Frame picture_;
 };
 
-/// Keeps a picture; one that comes as one strip is not copied.
-class PictureSink : public RowSink {
+/// A part of a frame's result, as a picture.
+struct Strip {
+  std::shared_ptr<Item> item;
+  Frame rows;
+};
+
+/// Hands strips to the thread that makes samples of them, and adds up how long it waits for room.
+class ToConverter : public RowSink {
  public:
-  explicit PictureSink(const FrameInfo& info) : info_(info) {}
+  ToConverter(std::shared_ptr<Item> item, BoundedQueue<Strip>& strips)
+      : item_(std::move(item)), strips_(strips) {}
   void write(Frame rows) override {
-    if (rows.info() == info_) {
-      picture_ = std::move(rows);
-      return;
-    }
-    if (next_ == 0) picture_ = Frame(info_);
-    copy_rows(rows, 0, picture_, next_, rows.size().height);
-    next_ += rows.size().height;
+    const Busy waiting(waited_s_);
+    if (!strips_.put({item_, std::move(rows)})) throw Error(ErrorCode::interrupted, "abandoned");
   }
-  Frame take() { return std::move(picture_); }
+  double waited_s() const { return waited_s_; }
 
  private:
-  FrameInfo info_;
-  Frame picture_;
-  int next_ = 0;
+  std::shared_ptr<Item> item_;
+  BoundedQueue<Strip>& strips_;
+  double waited_s_ = 0;
+};
+
+/// Blocks of memory for frames, which come back when nobody has them any more. Shared by threads.
+class Blocks : public std::enable_shared_from_this<Blocks> {
+ public:
+  explicit Blocks(size_t size_bytes) : size_bytes_(size_bytes) {}
+
+  Samples take() {
+    Buffer block;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!free_.empty()) {
+        block = std::move(free_.back());
+        free_.pop_back();
+      }
+    }
+    if (!block.data()) block = Buffer(size_bytes_);
+    auto held = std::make_shared<Held>(shared_from_this(), std::move(block));
+    return {held, held->block.data()};
+  }
+
+ private:
+  struct Held {
+    Held(std::shared_ptr<Blocks> of, Buffer taken)
+        : blocks(std::move(of)), block(std::move(taken)) {}
+    ~Held() {
+      const std::lock_guard lock(blocks->mutex_);
+      blocks->free_.push_back(std::move(block));
+    }
+    std::shared_ptr<Blocks> blocks;
+    Buffer block;
+  };
+
+  size_t size_bytes_;
+  std::mutex mutex_;
+  std::vector<Buffer> free_;
 };
 
 class Run {
@@ -98,10 +136,12 @@ class Run {
         events_(events),
         stop_(stop),
         layout_(sink.layout()),
-        limit_(waiting_limit(sink.format()) + upscalers.size() * (may_run_samples() ? 3 : 1)),
-        to_run_(may_run_samples() ? 2 : limit_),  // decoders on GPUs have few places for frames
+        blocks_(std::make_shared<Blocks>(layout_.total_bytes)),
+        limit_(waiting_limit(layout_) + upscalers.size() * (may_open_sessions() ? 3 : 1)),
+        to_run_(may_open_sessions() ? 2 : limit_),  // decoders on GPUs have few places for frames
         in_order_(limit_) {
-    options_.upscale.size = {.rule = OutputSize::Rule::exact, .size = sink.format().size};
+    for (size_t i = 0; i < upscalers_.size(); ++i) strips_.emplace_back(kWaitingStrips);
+    options_.upscale.size = {.rule = OutputSize::Rule::exact, .size = layout_.format.size};
     options_.upscale.type = SampleType::u16;
   }
 
@@ -109,6 +149,10 @@ class Run {
     std::vector<std::thread> threads;
     threads.emplace_back([this] { guarded([this] { read(); }); });
     threads.emplace_back([this] { guarded([this] { write(); }); });
+    for (BoundedQueue<Strip>& strips : strips_) {
+      if (upscalers_.front()->uses_host_memory()) break;
+      threads.emplace_back([&] { guarded([&] { convert(strips); }); });
+    }
     for (size_t i = 1; i < upscalers_.size(); ++i) {
       threads.emplace_back([this, i] { guarded([this, i] { upscale(i, false); }); });
     }
@@ -126,8 +170,8 @@ class Run {
   }
 
  private:
-  static size_t waiting_limit(const FilmFormat& format) {
-    return std::clamp<size_t>(kWaitingBytes / picture_of(format).total_bytes(), 2, kMostWaiting);
+  static size_t waiting_limit(const FilmLayout& layout) {
+    return std::clamp<size_t>(kWaitingBytes / layout.total_bytes, 2, kMostWaiting);
   }
 
   /// Does a thread's work; where it fails, all others end, too.
@@ -143,6 +187,7 @@ class Run {
       failed_ = true;
       to_run_.abandon();
       in_order_.abandon();
+      for (BoundedQueue<Strip>& strips : strips_) strips.abandon();
     }
   }
 
@@ -150,13 +195,11 @@ class Run {
     if (stop_.stop_requested()) throw Error(ErrorCode::interrupted, "interrupted");
   }
 
-  bool may_run_samples() const {
-    return layout_.total_bytes > 0 && upscalers_.front()->converts_films();
-  }
+  bool may_open_sessions() const { return upscalers_.front()->converts_films(); }
 
   /// Before the first frame is handed on: has the devices run samples, if all of them can.
   void open_sessions(const FilmFormat& format) {
-    if (!may_run_samples()) return;
+    if (!may_open_sessions()) return;
     for (Upscaler* upscaler : upscalers_) {
       auto session = upscaler->open_film(format, layout_, options_.upscale);
       if (!session) return sessions_.clear();
@@ -176,11 +219,10 @@ class Run {
     return source_();
   }
 
-  /// The source's thread: frames become pictures, where no device does that.
+  /// The source's thread.
   void read() {
     std::shared_ptr<Item> last;
     FilmFrame last_frame;  // its samples: those of the item go when they are run
-    std::unique_ptr<FilmPlan> plan;
     while (!failed_) {
       check_stop();
       auto item = std::make_shared<Item>();
@@ -189,26 +231,19 @@ class Run {
       if (!last) open_sessions(frame->view.format);
       {
         const Busy busy(count_.decode_s);
-        item->as_samples = !sessions_.empty() && frame->view.format == session_format_;
-        item->frame = item->as_samples ? std::move(*frame) : in_host_memory(*frame);
-        const FilmView& view = item->frame.view;
+        item->in_session = !sessions_.empty() && frame->view.format == session_format_;
+        item->frame = item->in_session ? std::move(*frame) : in_host_memory(*frame);
         item->duplicate = options_.duplicates_once && last && are_same(last_frame, item->frame);
-        if (item->duplicate) {
-          item->result = last->result;
-        } else {
-          if (!item->as_samples) {
-            if (!plan || plan->format != view.format) {
-              plan = std::make_unique<FilmPlan>(view.format);
-            }
-            item->picture = Frame(picture_of(view.format));
-            picture_from_film(*plan, view, item->picture, 0, view.format.size.height);
-          }
-          item->result = item->made.get_future().share();
+        item->result = item->duplicate ? last->result : item->made.get_future().share();
+        last_frame = item->frame;
+        if (!item->duplicate && !item->in_session) {
+          const FilmView& view = item->frame.view;
+          item->picture = picture_for(view);
+          item->constant_alpha = view.format.alpha && has_constant_alpha(view);
         }
+        if (item->duplicate) item->frame = without_samples(item->frame);
       }
       last = item;
-      last_frame = item->frame;
-      if (item->duplicate) item->frame = without_samples(item->frame);
       if (!in_order_.put(item)) break;
       if (!item->duplicate && !to_run_.put(item)) break;
     }
@@ -216,9 +251,16 @@ class Run {
     in_order_.close();
   }
 
+  /// On the processor rows are made when the network reads them, in its cache; a GPU finds them
+  /// made.
+  std::unique_ptr<RowSource> picture_for(const FilmView& film) const {
+    if (upscalers_.front()->uses_host_memory()) return std::make_unique<PictureFromFilm>(film);
+    return std::make_unique<PictureSource>(picture_from_film(film));
+  }
+
   /// A device's thread: frames become results.
   void upscale(size_t device, bool tells) {
-    Worker worker{.upscaler = *upscalers_[device]};
+    Worker worker{.upscaler = *upscalers_[device], .strips = strips_[device]};
     if (tells) {
       worker.events.progress = [this](const Progress&) { tell(); };
       worker.events.notice = events_.notice;
@@ -237,14 +279,10 @@ class Run {
       }
       check_stop();
       if (!began) began = Clock::now();
-      try {
-        run(worker, device, *item);
-      } catch (...) {
-        (*item)->made.set_exception(std::current_exception());
-        throw;
-      }
+      run(worker, device, *item);
       if (tells) tell();
     }
+    worker.strips.close();
     const std::lock_guard lock(mutex_);
     count_.network_s += worker.seconds + (worker.session ? worker.session->network_s() : 0);
     count_.tiles.made += worker.tiles.made;
@@ -257,6 +295,7 @@ class Run {
   /// What a device's thread has.
   struct Worker {
     Upscaler& upscaler;
+    BoundedQueue<Strip>& strips;  ///< of results that are to be converted
     FilmSession* session = nullptr;
     std::deque<std::shared_ptr<Item>> under_way = {};  ///< in the session
     UpscaleEvents events = {};
@@ -275,9 +314,9 @@ class Run {
   }
 
   void run(Worker& worker, size_t device, const std::shared_ptr<Item>& item) {
-    if (!item->as_samples) {
-      const Busy busy(worker.seconds);
-      count(worker, make(worker.upscaler, *item, worker.events));
+    if (!item->in_session) {
+      item->samples = blocks_->take();
+      make(worker, item);
       worker.events.planned = {};  // the same for all
       return;
     }
@@ -294,27 +333,54 @@ class Run {
     const bool is_right = worker.session->finish();
     const std::shared_ptr<Item> item = std::move(worker.under_way.front());
     worker.under_way.pop_front();
-    if (is_right) {
-      const TileGrid& tiles = worker.session->grid();
-      count(worker, {int64_t(tiles.columns()) * tiles.rows(), 0});
-    } else {
-      make_again(worker, item->samples.get());
+    if (!is_right) {
+      // It overflowed half precision.
+      std::vector<std::byte> memory;
+      item->picture = std::make_unique<PictureFromFilm>(worker.session->source(memory));
+      return make(worker, item);
     }
-    item->made.set_value({nullptr, std::move(item->samples)});
+    const TileGrid& tiles = worker.session->grid();
+    count(worker, {int64_t(tiles.columns()) * tiles.rows(), 0});
+    finish(*item);
   }
 
-  /// A frame that overflowed half precision in a session, as a picture.
-  void make_again(Worker& worker, std::byte* samples) {
+  /// A picture through the network. On the processor its result becomes samples at once, from its
+  /// cache; a GPU does not wait for that.
+  void make(Worker& worker, const std::shared_ptr<Item>& item) {
     const Busy busy(worker.seconds);
-    std::vector<std::byte> memory;
-    const FilmView came = worker.session->source(memory);
-    Frame picture(picture_of(came.format));
-    picture_from_film(FilmPlan(came.format), came, picture, 0, came.format.size.height);
-    PictureSink sink(worker.upscaler.result_info(picture.info(), options_.upscale));
-    PictureSource source(std::move(picture));
-    count(worker, worker.upscaler.run(source, false, sink, options_.upscale, worker.events, stop_));
-    film_from_picture(FilmPlan(layout_.format), sink.take(), layout_.at(samples), 0,
-                      layout_.format.size.height);
+    const auto run_into = [&](RowSink& sink) {
+      count(worker, worker.upscaler.run(*item->picture, item->constant_alpha, sink,
+                                        options_.upscale, worker.events, stop_));
+      item->picture.reset();
+    };
+    if (!worker.upscaler.uses_host_memory()) {
+      ToConverter sink(item, worker.strips);
+      run_into(sink);
+      worker.seconds -= sink.waited_s();
+      return;
+    }
+    FilmFromPicture sink(layout_.at(item->samples.get()));
+    run_into(sink);
+    finish(*item);
+  }
+
+  /// The thread of a device that does not wait for conversions.
+  void convert(BoundedQueue<Strip>& strips) {
+    std::optional<FilmFromPicture> film;
+    int rows = 0;
+    while (std::optional<Strip> strip = strips.take()) {
+      if (rows == 0) film.emplace(layout_.at(strip->item->samples.get()));
+      rows += strip->rows.size().height;
+      film->write(std::move(strip->rows));
+      if (rows < layout_.format.size.height) continue;
+      rows = 0;
+      finish(*strip->item);
+    }
+  }
+
+  static void finish(Item& item) {
+    item.frame = without_samples(item.frame);
+    item.made.set_value(std::move(item.samples));
   }
 
   static void count(Worker& worker, const TileCount& tiles) {
@@ -322,26 +388,10 @@ class Run {
     worker.tiles.repaired += tiles.repaired;
   }
 
-  TileCount make(Upscaler& upscaler, Item& item, const UpscaleEvents& events) {
-    const FrameInfo info = item.picture.info();
-    bool constant_alpha = false;
-    if (info.has_alpha()) {
-      FrameSource scanned(item.picture);
-      constant_alpha = has_constant_alpha(scanned);
-    }
-    PictureSource source(std::move(item.picture));
-    PictureSink sink(upscaler.result_info(info, options_.upscale));
-    const TileCount tiles =
-        upscaler.run(source, constant_alpha, sink, options_.upscale, events, stop_);
-    item.made.set_value({std::make_shared<const Frame>(sink.take()), nullptr});
-    return tiles;
-  }
-
-  /// The sink's thread: results become frames.
+  /// The sink's thread.
   void write() {
-    const FilmPlan plan(sink_.format());
     while (auto item = in_order_.take()) {
-      Result result;
+      Samples result;
       for (;;) {  // what is abandoned is not made
         if ((*item)->result.wait_for(std::chrono::milliseconds(100)) == std::future_status::ready) {
           result = (*item)->result.get();
@@ -350,19 +400,12 @@ class Run {
         if (failed_) return;
       }
       const Busy busy(count_.encode_s);
-      sink_.put(frame_of(plan, (*item)->frame, result));
+      sink_.put(sink_.frame((*item)->frame, std::move(result)));
       if ((*item)->duplicate) ++count_.duplicates;
       ++written_;
     }
     count_.frames = written_;
     done_ = true;
-  }
-
-  FilmFrame frame_of(const FilmPlan& plan, const FilmFrame& source, const Result& result) {
-    if (result.samples) return sink_.frame(source, result.samples);
-    FilmFrame made = sink_.frame(source);
-    film_from_picture(plan, *result.picture, made.view, 0, plan.format.size.height);
-    return made;
   }
 
   void tell() {
@@ -385,11 +428,13 @@ class Run {
   const FilmEvents& events_;
   const std::stop_token& stop_;
   FilmLayout layout_;
+  std::shared_ptr<Blocks> blocks_;
   std::vector<std::unique_ptr<FilmSession>> sessions_;  ///< one a device, or none
   FilmFormat session_format_;
   size_t limit_;
   BoundedQueue<std::shared_ptr<Item>> to_run_;
   BoundedQueue<std::shared_ptr<Item>> in_order_;
+  std::deque<BoundedQueue<Strip>> strips_;  ///< one a device
   std::mutex mutex_;
   std::exception_ptr failure_;
   std::atomic<bool> failed_ = false;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames of a film through the network: decode ∥ upscale ∥ encode, in order.
 //
-//     source → (film to picture) ┬→ waiting → network, one thread a device ─┐
-//      one thread                └→ in order → ........ result ready ←──────┘
-//                                       └→ (picture to film) → sink: one thread
+//      source ┬→ waiting → film to picture → network → picture to film, one thread a device ─┐
+//  one thread └→ in order → ........................................... result ready ←───────┘
+//                    └→ sink: one thread
 //
-// Where a device has both conversions itself (FilmSession), frames pass as samples, and several are
-// on their way there. Between the threads a few frames wait, however long the film is.
+// Pictures pass in strips, which a processor's cache holds where the network's tiles let them. A
+// GPU waits for no conversion: pictures are made ahead of it, and what it makes is converted by a
+// thread beside its own. Where it has both conversions itself (FilmSession), frames pass as
+// samples, and several are on their way there. Between the threads a few frames wait, however long
+// the film is.
 #pragma once
 
 #include <atomic>
@@ -29,16 +32,10 @@ using FilmSource = std::function<std::optional<FilmFrame>()>;
 class FilmSink {
  public:
   virtual ~FilmSink() = default;
-  /// What results are made of.
-  virtual const FilmFormat& format() const = 0;
-  /// How results may come in one block of memory each; of no bytes: not at all.
-  virtual FilmLayout layout() const { return {}; }
-  /// An uninitialised frame of that format, with the times of a source's.
-  virtual FilmFrame frame(const FilmFrame& source) = 0;
-  /// The same of samples that are there, in that layout.
-  virtual FilmFrame frame(const FilmFrame& source, std::shared_ptr<std::byte>) {
-    return frame(source);
-  }
+  /// What results are made of, each in one block of memory.
+  virtual FilmLayout layout() const = 0;
+  /// A frame of samples in that layout, with the times of a source's.
+  virtual FilmFrame frame(const FilmFrame& source, std::shared_ptr<std::byte> samples) = 0;
   virtual void put(const FilmFrame& made) = 0;
 };
 
@@ -47,11 +44,11 @@ struct FilmCount {
   int64_t frames = 0;
   int64_t duplicates = 0;  ///< of those: like the one before, and not run again
   TileCount tiles;
-  double decode_s = 0;   ///< and made into pictures
-  double network_s = 0;  ///< of all devices
+  double decode_s = 0;
+  double network_s = 0;  ///< of all devices; with what is converted on the processor
   /// Of the time from the network's first frame to its last one, how much its devices were at work.
   double network_share = 0;
-  double encode_s = 0;  ///< made into frames, and encoded
+  double encode_s = 0;
 };
 
 struct FilmEvents {

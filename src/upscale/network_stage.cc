@@ -67,8 +67,6 @@ NetworkStage::NetworkStage(StagePlan plan, JobRunner& runner, std::function<void
                            RowSink& next)
     : plan_(std::move(plan)), runner_(runner), heartbeat_(std::move(heartbeat)), next_(next) {
   const Size tile = plan_.grid.largest();
-  window_ =
-      Frame({plan_.picture.size.width, tile.height}, plan_.picture.type, plan_.picture.channels);
   if (plan_.blended || plan_.eight_ways) tile_ = Frame(float_info(times(tile, plan_.scale)));
   if (plan_.eight_ways) turned_ = Frame(float_info(times(tile, plan_.scale)));
   parts_.push_back({&Frame::colour, {}});
@@ -81,15 +79,44 @@ NetworkStage::NetworkStage(StagePlan plan, JobRunner& runner, std::function<void
 }
 
 void NetworkStage::write(Frame rows) {
-  for (int taken = 0; taken < rows.size().height;) {
+  const int height = rows.size().height;
+  for (int taken = 0; taken < height;) {
     const Span needed = plan_.grid.read_y()[size_t(row_)];
-    const int missing = needed.end - (window_first_ + window_rows_);
-    const int count = std::min(missing, rows.size().height - taken);
+    const int next = window_first_ + window_rows_;
+    if (needed.begin == next && needed.end <= next + height - taken) {
+      // Nothing waits, and the strip has all that is needed: it is the window.
+      window_ = std::move(rows);
+      window_first_ = next - taken;
+      window_rows_ = height;
+      while (row_ < plan_.grid.rows() &&
+             plan_.grid.read_y()[size_t(row_)].end <= window_first_ + height) {
+        run_row();
+      }
+      return;
+    }
+    keep(needed);
+    const int missing = needed.end - next;
+    const int count = std::min(missing, height - taken);
     copy_rows(rows, taken, window_, window_rows_, count);
     taken += count;
     window_rows_ += count;
     if (count == missing) run_row();
   }
+}
+
+void NetworkStage::keep(const Span& needed) {
+  const int unneeded = needed.begin - window_first_;
+  const int kept = window_rows_ - unneeded;
+  if (window_.size().height < needed.end - needed.begin) {
+    Frame larger({plan_.picture.size.width, plan_.grid.largest().height}, plan_.picture.type,
+                 plan_.picture.channels);
+    if (kept > 0) copy_rows(window_, unneeded, larger, 0, kept);
+    window_ = std::move(larger);
+  } else if (unneeded > 0) {
+    std::memmove(window_.data(), window_.row(unneeded), size_t(kept) * window_.row_bytes());
+  }
+  window_first_ = needed.begin;
+  window_rows_ = kept;
 }
 
 void NetworkStage::run_row() {
@@ -99,12 +126,7 @@ void NetworkStage::run_row() {
     plan_.blended ? run_blended(part, result) : run_cut(part, result);
   }
   if (result.has_alpha() && !plan_.alpha_runs) fill(window_.alpha(), result.alpha());
-  if (++row_ < plan_.grid.rows()) {
-    const int unneeded = plan_.grid.read_y()[size_t(row_)].begin - window_first_;
-    window_first_ += unneeded;
-    window_rows_ -= unneeded;
-    std::memmove(window_.data(), window_.row(unneeded), size_t(window_rows_) * window_.row_bytes());
-  }
+  ++row_;
   next_.write(std::move(result));
 }
 

@@ -43,6 +43,8 @@ class NetworkStage : public RowSink {
     Frame sum;  ///< floats of one row of blended tiles; empty where they are cut
   };
 
+  /// Moves rows that are needed to the window's top, and makes room behind them.
+  void keep(const Span& needed);
   void run_row();
   void run_cut(Part& part, const Frame& result);
   void run_blended(Part& part, const Frame& result);
@@ -59,7 +61,7 @@ class NetworkStage : public RowSink {
   std::function<void(double)> heartbeat_;
   RowSink& next_;
   std::vector<Part> parts_;
-  Frame window_;          ///< rows of the picture
+  Frame window_;          ///< rows of the picture: a strip as it came, or copied from strips
   int window_first_ = 0;  ///< the picture's row that comes first in it
   int window_rows_ = 0;   ///< how many there are
   int row_ = 0;           ///< the present row of tiles

@@ -85,6 +85,9 @@ class Upscaler {
                 const UpscaleOptions& options, const UpscaleEvents& events,
                 const std::stop_token& stop);
 
+  /// Whether its engine's work is the processor's.
+  bool uses_host_memory() const { return device_.uses_host_memory(); }
+
   /// Whether its device may have the films' conversions itself.
   bool converts_films() const { return device_.gpu().has_value(); }
 

@@ -153,11 +153,8 @@ class CudaFilm : public testing::Test {
     const FilmLayout layout = layout_of(from, store);
     const std::vector<std::byte> memory = random_frame(random_, layout);
     const FilmView frame = layout.at(const_cast<std::byte*>(memory.data()));
-    Frame picture(picture_of(from));
-    picture_from_film(FilmPlan(from), frame, picture, 0, from.size.height);
     std::vector<std::byte> wanted(to.total_bytes);
-    film_from_picture(FilmPlan(to.format), doubled(picture), to.at(wanted.data()), 0,
-                      to.format.size.height);
+    film_from_picture(doubled(picture_from_film(frame)), to.at(wanted.data()));
 
     const auto session = doubling_->open_film(route(from, to));
     ASSERT_NE(session, nullptr);

@@ -40,16 +40,19 @@ std::string film_in(const test::TemporaryFolder& folder) {
   FilmMuxer muxer({.path = path, .container = "matroska", .part = {}}, reader, encoding,
                   encoder.parameters(), reader.first());
   const auto put = [&](const FilmPacket& packet) { muxer.write_video(packet); };
+  const FilmLayout layout = encoding.layout();
   while (const auto source = reader.read()) {
-    FilmFrame made = encoder.frame(*source);
+    const std::shared_ptr<std::byte> memory(new std::byte[layout.total_bytes],
+                                            std::default_delete<std::byte[]>());
+    const FilmView view = layout.at(memory.get());
     for (size_t c = 0; c < 3; ++c) {
-      const Size size = made.view.format.size_of(int(c));
+      const Size size = view.format.size_of(int(c));
       for (int y = 0; y < size.height; ++y) {
         std::copy_n(source->view.planes[c].data + y * source->view.planes[c].row_bytes, size.width,
-                    made.view.planes[c].data + y * made.view.planes[c].row_bytes);
+                    view.planes[c].data + y * view.planes[c].row_bytes);
       }
     }
-    encoder.encode(made, put);
+    encoder.encode(encoder.frame(*source, memory), put);
   }
   encoder.finish(put);
   muxer.finish();

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "support/pictures.h"
 
 namespace upres {
 namespace {
@@ -203,10 +204,7 @@ TEST_P(FilmConversion, GivesZimgsPicture) {
   fill(film, random);
   Planes expected(rgb16(film.view.format.size));
   convert_by_zimg(film, expected);
-  const FilmPlan plan(film.view.format);
-  Frame picture(picture_of(film.view.format));
-  picture_from_film(plan, film.view, picture, 0, 10);
-  picture_from_film(plan, film.view, picture, 10, picture.size().height);
+  const Frame picture = picture_from_film(film.view);
   int furthest = 0;
   for (int y = 0; y < picture.size().height; ++y) {
     const auto* row = reinterpret_cast<const uint16_t*>(picture.row(y));
@@ -234,9 +232,9 @@ TEST_P(FilmConversion, GivesZimgsFilm) {
     }
   }
   Planes film(format);
-  const FilmPlan plan(format);
-  film_from_picture(plan, picture, film.view, 12, format.size.height);
-  film_from_picture(plan, picture, film.view, 0, 12);
+  FilmFromPicture sink(film.view);
+  test::StripSource source(picture, 11);
+  pass_rows(source, sink);
   int furthest = 0;
   for (int c = 0; c < 3; ++c) {
     const Size size = format.size_of(c);
@@ -298,10 +296,7 @@ TEST(FilmSamples, KeepAllTheirBitsThroughAPicture) {
             }
           }
         }
-        const FilmPlan plan(film.format);
-        Frame picture(picture_of(film.format));
-        picture_from_film(plan, film, picture, 0, 5);
-        film_from_picture(plan, picture, back, 0, 5);
+        film_from_picture(picture_from_film(film), back);
         EXPECT_TRUE(same_samples(film, back)) << form.depth << " bits, " << components;
       }
     }
@@ -315,7 +310,7 @@ TEST(FilmSamples, OfOddSizesAreAllWritten) {
   auto* samples = reinterpret_cast<uint16_t*>(picture.data());
   for (size_t i = 0; i < picture.total_bytes() / 2; ++i) samples[i] = 0x8000;
   Planes film(format);
-  film_from_picture(FilmPlan(format), picture, film.view, 0, 7);
+  film_from_picture(picture, film.view);
   for (int c = 0; c < 3; ++c) {
     const Size size = format.size_of(c);
     EXPECT_EQ(size, (c == 0 ? Size{13, 7} : Size{7, 4}));
@@ -335,13 +330,25 @@ TEST(FilmSamples, OfAlphaBesideChromaAreFullSize) {
   std::mt19937 random(4);
   Planes film(format);
   fill(film, random);
-  const FilmPlan plan(format);
-  Frame picture(picture_of(format));
-  picture_from_film(plan, film.view, picture, 0, 6);
   Planes back(format);
-  film_from_picture(plan, picture, back.view, 0, 6);
+  film_from_picture(picture_from_film(film.view), back.view);
   for (int y = 0; y < 6; ++y) {
     for (int x = 0; x < 10; ++x) EXPECT_EQ(back.row(3, y)[x], film.row(3, y)[x]);
+  }
+}
+
+TEST(ConstantAlpha, IsSeenHoweverItIsStored) {
+  for (const int step : {2, 8}) {
+    const FilmFormat format{.size = {10, 6}, .kind = Kind::gray, .depth = 10, .alpha = true};
+    std::vector<std::byte> bytes(size_t(10 * step * 6), std::byte(3));
+    FilmView film{format, {}};
+    film.planes[1] = {bytes.data(), 10 * step, step, 2, 0, false};
+    EXPECT_TRUE(has_constant_alpha(film));
+    for (const int changed : {0, 9, 10, 59}) {
+      bytes[size_t(changed * step)] = std::byte(2);
+      EXPECT_FALSE(has_constant_alpha(film)) << changed;
+      bytes[size_t(changed * step)] = std::byte(3);
+    }
   }
 }
 

@@ -122,9 +122,8 @@ bool is_constant(const FilmView& frame, int component) {
 
 /// The largest range of a component of the picture, 1 being full scale. A frame of one colour has
 /// none, whatever the colour.
-float range_of(const FilmPlan& plan, const FilmView& frame) {
-  Frame picture(picture_of(frame.format));
-  upres::picture_from_film(plan, frame, picture, 0, frame.format.size.height);
+float range_of(const FilmView& frame) {
+  const Frame picture = upres::picture_from_film(frame);
   const std::span samples(reinterpret_cast<const uint16_t*>(picture.data()),
                           picture.total_bytes() / sizeof(uint16_t));
   const auto channels = size_t(frame.format.channels());
@@ -425,7 +424,7 @@ class CudaFilmSession : public FilmSession {
       if (!is_constant(made, c)) return false;
     }
     std::vector<std::byte> memory;
-    return range_of(from_film_, source(memory)) > kPlainRange;
+    return range_of(source(memory)) > kPlainRange;
   }
 
   const CudaEngine& engine_;
