@@ -72,20 +72,32 @@ struct Strip {
   Frame rows;
 };
 
-/// Hands strips to the thread that makes samples of them, and adds up how long it waits for room.
-class ToConverter : public RowSink {
+/// Makes samples of a result's strips, or hands them to the thread that does. On the processor
+/// those are made at once of strips that its cache holds; no device waits for those of others.
+class ResultSink : public RowSink {
  public:
-  ToConverter(std::shared_ptr<Item> item, BoundedQueue<Strip>& strips)
-      : item_(std::move(item)), strips_(strips) {}
+  ResultSink(std::shared_ptr<Item> item, const FilmView& view, bool on_processor,
+             BoundedQueue<Strip>& strips)
+      : item_(std::move(item)), view_(view), on_processor_(on_processor), strips_(strips) {}
   void write(Frame rows) override {
+    const bool is_whole = rows.size() == view_.format.size;
+    if (on_processor_ && !is_whole) {
+      if (!film_) film_.emplace(view_);
+      return film_->write(std::move(rows));
+    }
     const Busy waiting(waited_s_);
     if (!strips_.put({item_, std::move(rows)})) throw Error(ErrorCode::interrupted, "abandoned");
   }
+  /// Whether nothing was handed over.
+  bool made_all() const { return film_.has_value(); }
   double waited_s() const { return waited_s_; }
 
  private:
   std::shared_ptr<Item> item_;
+  FilmView view_;
+  bool on_processor_;
   BoundedQueue<Strip>& strips_;
+  std::optional<FilmFromPicture> film_;
   double waited_s_ = 0;
 };
 
@@ -150,7 +162,6 @@ class Run {
     threads.emplace_back([this] { guarded([this] { read(); }); });
     threads.emplace_back([this] { guarded([this] { write(); }); });
     for (BoundedQueue<Strip>& strips : strips_) {
-      if (upscalers_.front()->uses_host_memory()) break;
       threads.emplace_back([&] { guarded([&] { convert(strips); }); });
     }
     for (size_t i = 1; i < upscalers_.size(); ++i) {
@@ -344,27 +355,19 @@ class Run {
     finish(*item);
   }
 
-  /// A picture through the network. On the processor its result becomes samples at once, from its
-  /// cache; a GPU does not wait for that.
+  /// A picture through the network.
   void make(Worker& worker, const std::shared_ptr<Item>& item) {
     const Busy busy(worker.seconds);
-    const auto run_into = [&](RowSink& sink) {
-      count(worker, worker.upscaler.run(*item->picture, item->constant_alpha, sink,
-                                        options_.upscale, worker.events, stop_));
-      item->picture.reset();
-    };
-    if (!worker.upscaler.uses_host_memory()) {
-      ToConverter sink(item, worker.strips);
-      run_into(sink);
-      worker.seconds -= sink.waited_s();
-      return;
-    }
-    FilmFromPicture sink(layout_.at(item->samples.get()));
-    run_into(sink);
-    finish(*item);
+    ResultSink sink(item, layout_.at(item->samples.get()), worker.upscaler.uses_host_memory(),
+                    worker.strips);
+    count(worker, worker.upscaler.run(*item->picture, item->constant_alpha, sink, options_.upscale,
+                                      worker.events, stop_));
+    item->picture.reset();
+    worker.seconds -= sink.waited_s();
+    if (sink.made_all()) finish(*item);
   }
 
-  /// The thread of a device that does not wait for conversions.
+  /// The thread beside a device's own.
   void convert(BoundedQueue<Strip>& strips) {
     std::optional<FilmFromPicture> film;
     int rows = 0;

@@ -5,11 +5,11 @@
 //  one thread └→ in order → ........................................... result ready ←───────┘
 //                    └→ sink: one thread
 //
-// Pictures pass in strips, which a processor's cache holds where the network's tiles let them. A
-// GPU waits for no conversion: pictures are made ahead of it, and what it makes is converted by a
-// thread beside its own. Where it has both conversions itself (FilmSession), frames pass as
-// samples, and several are on their way there. Between the threads a few frames wait, however long
-// the film is.
+// Pictures pass in strips, which a processor's cache holds where the network's tiles let them; what
+// is made as a whole is converted by a thread beside the device's own. A GPU waits for no
+// conversion: pictures are made ahead of it, too. Where it has both conversions itself
+// (FilmSession), frames pass as samples, and several are on their way there. Between the threads a
+// few frames wait, however long the film is.
 #pragma once
 
 #include <atomic>
