@@ -232,13 +232,16 @@ class VideoRun {
     return size;
   }
 
-  FilmEncoding plan(const FilmReader& reader, const FilmEncodeOptions& encode, int scale) {
+  FilmEncoding plan(const FilmReader& reader, FilmEncodeOptions encode, int scale) {
     FilmInfo film = reader.info();
     const Size size = result_size(film, scale);
     if (options_.upscale.size.rule == OutputSize::Rule::exact && film.pixel_aspect.num > 0) {
       film.pixel_aspect = kept_aspect(film, size);
     }
     if (options_.rate.num > 0) film.frame_rate = options_.rate;
+    if (target_.container == "image2" && encode.codec.empty()) {
+      encode.codec = picture_codec(output_);
+    }
     FilmEncoding encoding = plan_encoding(film, size, target_.container, encode, encoder_threads());
     const Size made = encoding.format.size;
     if (made != size) {

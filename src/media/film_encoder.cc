@@ -409,6 +409,17 @@ FilmEncoding plan_encoding(const FilmInfo& source, Size size, const std::string&
   return encoding;
 }
 
+std::string picture_codec(const std::string& path) {
+  const AVOutputFormat* muxer = require(av_guess_format("image2", nullptr, nullptr));
+  const AVCodecID wanted =
+      av_guess_codec(muxer, nullptr, path.c_str(), nullptr, AVMEDIA_TYPE_VIDEO);
+  for (const std::string_view name : {"png", "tiff", "mjpeg"}) {
+    const AVCodec* codec = avcodec_find_encoder_by_name(std::string(name).c_str());
+    if (codec && codec->id == wanted) return std::string(name);
+  }
+  return {};
+}
+
 std::vector<std::string> film_encoders() {
   start_av();
   std::vector<std::string> found;

@@ -55,6 +55,10 @@ struct FilmEncoding {
 FilmEncoding plan_encoding(const FilmInfo& source, Size size, const std::string& container,
                            const FilmEncodeOptions& options, int threads);
 
+/// The encoder for files of one picture each, by their names: "mjpeg" for "frames/%06d.jpg"; empty
+/// where upres knows none.
+std::string picture_codec(const std::string& path);
+
 /// The encoders of pictures that this libav has, of those that upres is made for.
 std::vector<std::string> film_encoders();
 

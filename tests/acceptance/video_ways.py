@@ -63,7 +63,7 @@ def sequences(checks, folder, model):
     ffmpeg("-f", "lavfi", "-i", MOVING, "-frames:v", "7", "-pix_fmt", "rgb48be",
            folder / "in/%06d.png")
     source = folder / "in/%06d.png"
-    done = upres("video", source, "-o", folder / "out/%04d.png", "-c", "png", "-n", model)
+    done = upres("video", source, "-o", folder / "out/%04d.png", "-n", model)
     names = sorted(os.listdir(folder / "out"))
     same = all(
         decoded(folder / f"out/{i:04}.png", "rgb48le") == np.frombuffer(
@@ -73,6 +73,12 @@ def sequences(checks, folder, model):
                  "frames in files of their own keep all their 16 bits", done.stderr.strip())
     done = upres("video", source, "-o", folder / "out/%04d.png", "-c", "png", "-n", model)
     checks.check(done.returncode == 5 and "exists" in done.stderr, "those that exist are kept")
+    done = upres("video", source, "-o", folder / "out/%04d.jpg", "-n", model)
+    with Image.open(folder / "out/0007.jpg") as made:
+        checks.check(done.returncode == 0 and (made.format, made.size) == ("JPEG", (128, 96)),
+                     "their names say what they are", done.stderr.strip())
+    done = upres("video", source, "-o", folder / "out/%04d.ppm", "-n", model)
+    checks.check(done.returncode == 5 and "-c" in done.stderr, "or -c does")
     made = folder / "sequence.mkv"
     upscale_film(source, made, "--fps", "24", "-n", model, "-c", "ffv1")
     times = Film(made).frames()
