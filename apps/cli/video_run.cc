@@ -516,6 +516,11 @@ class VideoRun {
       report_.notice(
           "the film is interlaced: each frame was made whole; --deinterlace off keeps it");
     }
+    if (input.other_sizes() > 0) {
+      report_.notice(fmt::format(
+          "{} frames are of another size than the film's first; they were fitted to its result",
+          input.other_sizes()));
+    }
     for (const std::string& sentence : reader.notices()) report_.notice(sentence);
   }
 

@@ -447,6 +447,11 @@ void FilmMuxer::write_other(const AVPacket& packet) {
   Av<AVPacket> copy = other.subtitles ? other.subtitles->convert(packet)
                                       : Av<AVPacket>(require(av_packet_clone(&packet)));
   if (!copy) return;
+  if ((other.to->disposition & AV_DISPOSITION_ATTACHED_PIC) != 0) {  // a cover, which has no time
+    copy->pts = copy->dts = 0;
+    copy->stream_index = other.to->index;
+    return output_->write(*copy);
+  }
   const int64_t time = copy->pts != AV_NOPTS_VALUE ? copy->pts : copy->dts;
   if (time == AV_NOPTS_VALUE) return;
   const int64_t begins = av_rescale_q(time, other.from_base, AV_TIME_BASE_Q);

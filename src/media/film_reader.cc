@@ -502,6 +502,12 @@ bool FilmReader::feed_decoder() {
       av_->early.emplace_back(require(av_packet_clone(&packet)));
     }
   }
+  if (av_packet_get_side_data(&packet, AV_PKT_DATA_ENCRYPTION_INFO, nullptr)) {
+    fail(ErrorCode::input,
+         "{} is encrypted; decrypt it first, or give its key with --input-option "
+         "decryption_key=HEX",
+         path_);
+  }
   if (av_->device && !av_->proved) av_->given.emplace_back(require(av_packet_clone(&packet)));
   if ((packet.flags & AV_PKT_FLAG_CORRUPT) != 0) ++damage_.packets;
   if (avcodec_send_packet(av_->decoder.get(), &packet) < 0 &&

@@ -21,7 +21,11 @@ bool FilmInput::is_inside(const FilmFrame& frame) const {
 std::optional<FilmFrame> FilmInput::next() {
   for (;;) {
     std::optional<FilmFrame> frame = options_.rate.num > 0 ? next_at_rate() : next_in_part();
-    if (!frame || options_.skip == 0) return frame;
+    if (!frame) return frame;
+    if (options_.skip == 0) {
+      if (frame->view.format.size != reader_.info().format.size) ++other_sizes_;
+      return frame;
+    }
     --options_.skip;
   }
 }

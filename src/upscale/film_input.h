@@ -29,6 +29,8 @@ class FilmInput {
   std::optional<FilmFrame> next();
   /// Whether interlaced frames were made whole so far.
   bool has_deinterlaced() const { return has_deinterlaced_; }
+  /// Frames so far of another size than the film's first.
+  int64_t other_sizes() const { return other_sizes_; }
 
  private:
   std::optional<FilmFrame> next_at_rate();
@@ -41,6 +43,7 @@ class FilmInput {
   FilmReader& reader_;
   FilmInputOptions options_;
   bool has_deinterlaced_ = false;
+  int64_t other_sizes_ = 0;
   bool ended_ = false;
   std::optional<FilmFrame> previous_, present_, following_;  ///< as read, for deinterlacing
   std::optional<FilmFrame> held_, coming_;                   ///< for another rate

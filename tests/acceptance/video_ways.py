@@ -342,6 +342,50 @@ def wrong_things(checks, folder, model):
                  "an output that exists is refused, or skipped")
 
 
+def odd_films(checks, folder, model):
+    film, locked = folder / "odd.mp4", folder / "locked.mp4"
+    key = "76a6c65c5ea762046bd749a2e632ccbb"
+    ffmpeg("-f", "lavfi", "-i", MOVING + ":d=1", "-vf", "setsar=4/3", "-c:v", "libx264", film)
+    ffmpeg("-i", film, "-c", "copy", "-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key,
+           "-encryption_kid", "a7e61c373e219033c21091fa607bf3b8", locked)
+    done = upres("video", locked, "-o", folder / "unlocked.mkv", "-c", "ffv1", "-n", model)
+    checks.check(done.returncode == 3 and "is encrypted" in done.stderr
+                 and not (folder / "unlocked.mkv").exists(), "an encrypted film is refused",
+                 done.stderr.strip())
+    upscale_film(locked, folder / "unlocked.mkv", "-c", "ffv1", "-n", model, "--input-option",
+                 f"decryption_key={key}")
+    upscale_film(film, folder / "odd.mkv", "-c", "ffv1", "-n", model)
+    checks.check(decoded(folder / "unlocked.mkv", "yuv420p") == decoded(folder / "odd.mkv", "yuv420p"),
+                 "and made with its key")
+
+    upscale_film(film, folder / "wide.mkv", "-n", model, "--size", "128x192")
+    wide = Film(folder / "wide.mkv").video
+    checks.check((wide["width"], wide["height"], wide["sample_aspect_ratio"]) == (128, 192, "8:3"),
+                 "--size keeps a film's proportions", wide["sample_aspect_ratio"])
+
+    small, both = folder / "small.h264", folder / "both.h264"
+    ffmpeg("-i", film, "-c", "copy", folder / "odd.h264")
+    ffmpeg("-i", film, "-vf", "scale=48:48", small)
+    both.write_bytes((folder / "odd.h264").read_bytes() + small.read_bytes())
+    done = upscale_film(both, folder / "both.mkv", "-n", model)
+    made = Film(folder / "both.mkv")
+    checks.check((made.video["width"], made.video["height"], len(made.frames())) == (128, 96, 50)
+                 and "25 frames are of another size" in done.stderr,
+                 "frames of another size are fitted to the others, with a word", done.stderr.strip())
+
+    cover, covered = folder / "cover.png", folder / "covered.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=32x32", "-frames:v", "1", cover)
+    ffmpeg("-i", film, "-i", cover, "-map", "0", "-map", "1", "-c", "copy", "-disposition:v:1",
+           "attached_pic", covered)
+    for container in ("mp4", "mkv"):
+        made = folder / f"covered_x2.{container}"
+        upscale_film(covered, made, "-n", model)
+        pictures = [s for s in Film(made).others if s["disposition"]["attached_pic"]]
+        kept = [ffmpeg("-i", made, "-map", f"0:{s['index']}", "-c", "copy", "-f", "image2pipe", "-")
+                for s in pictures]
+        checks.check(kept == [cover.read_bytes()], f"a cover stays the same in {container}")
+
+
 def main():
     need_ffmpeg()
     checks = Checks()
@@ -349,7 +393,7 @@ def main():
     with workspace() as folder:
         model = folder / "nearest.safetensors"
         for test in (pipes, sequences, animations, parts_and_rates, late_parts, interlaced, duplicates, streams,
-                     encoders, wrong_things):
+                     encoders, odd_films, wrong_things):
             if not wanted or test.__name__ in wanted:
                 write_nearest(model, 1 if test == interlaced else 2)
                 test(checks, folder, model)
