@@ -128,7 +128,7 @@ bool save_pfm(VipsImage* image, VipsTarget* target) {
 
 /// What an encoder left in memory.
 void write_buffer(void* bytes, size_t count, AtomicFile& file) {
-  const std::unique_ptr<void, void (*)(void*)> owner(bytes, g_free);
+  const VipsMemory<void> owner(bytes);
   file.write({static_cast<const std::byte*>(bytes), count});
 }
 

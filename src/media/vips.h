@@ -16,6 +16,13 @@ struct Unref {
 template <typename T>
 using VipsHandle = std::unique_ptr<T, Unref>;
 
+struct Free {
+  void operator()(void* memory) const { g_free(memory); }
+};
+/// Memory that libvips hands out.
+template <typename T>
+using VipsMemory = std::unique_ptr<T, Free>;
+
 /// Starts libvips, once: silent, without a cache, and with only those of its readers and writers
 /// that are made for hostile files, or are named here. Error{device} where it cannot start.
 void start_vips();

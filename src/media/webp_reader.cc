@@ -16,10 +16,7 @@ namespace {
 
 using Bytes = std::span<const std::byte>;
 
-struct GFree {
-  void operator()(void* memory) const { g_free(memory); }
-};
-using Samples = std::unique_ptr<uint8_t, GFree>;
+using Samples = VipsMemory<uint8_t>;
 
 void put_text(std::vector<std::byte>& bytes, std::string_view text) {
   for (const char c : text) bytes.push_back(std::byte(c));
