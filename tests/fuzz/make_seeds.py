@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """usage: make_seeds.py FOLDER
 Writes the fuzz targets' first inputs, FOLDER/READER/*: the weights of a tiny network as each reader
-takes them, and a small picture in every format that Pillow writes. PyTorch's files are written as
-torch.save() does, without PyTorch."""
+takes them, a small picture in every format that Pillow writes, and animated ones. PyTorch's files are
+written as torch.save() does, without PyTorch."""
 import collections
 import io
 import json
@@ -361,6 +361,20 @@ def pictures():
             yield f"{path.parent.name}_{path.name}", path.read_bytes()
 
 
+def animations():
+    """Frames with holes, delays and loops, as Pillow writes them."""
+    frames = [Image.radial_gradient("L").resize((24, 16)).rotate(40 * i).convert("RGB") for i in range(3)]
+    for kind in ("gif", "png", "webp"):
+        for alpha in (False, True):
+            made = [frame.copy() for frame in frames]
+            if alpha:
+                for frame, mask in zip(made, frames):
+                    frame.putalpha(mask.convert("L"))
+            content = io.BytesIO()
+            made[0].save(content, kind, save_all=True, append_images=made[1:], duration=[20, 50, 90], loop=3)
+            yield f"{kind}_{'alpha' if alpha else 'opaque'}", content.getvalue()
+
+
 def seeds():
     """(reader, name, content) of each."""
     weights = read_safetensors(GOLDEN / "tiny_srvgg_x2.weights.safetensors")
@@ -384,6 +398,8 @@ def seeds():
         yield "onnx", str(i), file
     for name, content in pictures():
         yield "image", name, content
+    for name, content in animations():
+        yield "animation", name, content
 
 
 def main():
