@@ -434,6 +434,7 @@ class VideoRun {
     }
     Stopwatch watch;
     const FilmFrame first = without_samples(reader.first());
+    reader.skip_before(options_.part.start_s);  // before others keep what it has
     FilmEncoder encoder(encoding, first);
     FilmMuxer muxer(target_, reader, encoding, encoder.parameters(), first);
     report_.begun(facts_);
@@ -442,7 +443,6 @@ class VideoRun {
       const std::lock_guard lock(muxing);
       muxer.write_other(packet);
     });
-    reader.skip_before(options_.part.start_s);
     FilmInput input(reader, input_options(0));
     int64_t bytes = 0;
     std::atomic<int64_t> told_bytes = 0;
